@@ -1,0 +1,62 @@
+"""Every error mien raises on purpose.
+
+MienError                   exit code 1; the text says what was expected, what came, and how to fix it
+├── ImageError              a picture that cannot be read, or should not be
+├── OutputError             a file that cannot be written, or exists already
+├── WeightsError            a network's weights
+│   ├── WeightsNotFound     ... are on none of the places looked at
+│   └── WeightsMismatch     ... have another hash or shape than their record says
+├── OptionError             a setting that does not exist or does not fit the others (exit code 2: usage)
+├── OutOfMemory             a job that would not fit, refused before it starts
+├── ResumeError             a saved state of another job
+└── MissingExtra            a Python package that an extra brings
+"""
+
+from __future__ import annotations
+
+
+class MienError(Exception):
+    """Any error that mien raises on purpose; `str(error)` is one sentence fit for a person."""
+
+    exit_code = 1
+
+
+class ImageError(MienError):
+    """A picture that cannot be read, or should not be."""
+
+
+class OutputError(MienError):
+    """A file that cannot be written, or that exists already."""
+
+
+class WeightsError(MienError):
+    """Something is wrong with a network's weights."""
+
+
+class WeightsNotFound(WeightsError):
+    """The weights are on none of the places looked at."""
+
+
+class WeightsMismatch(WeightsError):
+    """The weights have another hash or shape than their record says."""
+
+
+class OptionError(MienError):
+    """A setting that does not exist, or does not fit the others."""
+
+    exit_code = 2
+
+
+class OutOfMemory(MienError):
+    """A job that would not fit into memory, refused before it starts."""
+
+
+class ResumeError(MienError):
+    """A saved state that belongs to another job."""
+
+
+class MissingExtra(MienError):
+    """A Python package that an optional extra brings is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs a package that is not installed. Install it with: pip install "mien[{extra}]"')

