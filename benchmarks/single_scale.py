@@ -87,4 +87,5 @@ def main():
     Image.fromarray(pixels).save(args.out)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -117,10 +117,14 @@ def profile(tags, *, space=b"RGB ", pcs=b"XYZ ", kind=b"mntr"):
 
 def rgb_profile(red, green, blue, *, curve):
     """A matrix profile; `curve` is a gamma, a table of levels, or the numbers of a parametric curve."""
+    return profile(matrix_tags(red, green, blue, curve=curve))
+
+
+def matrix_tags(red, green, blue, *, curve):
     tone = curve_tag(curve)
     tags = {b"wtpt": xyz_tag(0.9642, 1, 0.8249)}
     tags |= {b"rXYZ": xyz_tag(*red), b"gXYZ": xyz_tag(*green), b"bXYZ": xyz_tag(*blue)}
-    return profile(tags | {b"rTRC": tone, b"gTRC": tone, b"bTRC": tone})
+    return tags | {b"rTRC": tone, b"gTRC": tone, b"bTRC": tone}
 
 
 def grey_profile(gamma):

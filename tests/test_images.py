@@ -37,8 +37,8 @@ def test_lossless_rgb_arrives_as_it_is(corner, kind, options):
 
 @pytest.mark.parametrize(("kind", "options"), [("JPEG", {"quality": 95, "subsampling": 0}), ("AVIF", {"quality": 95})])
 def test_lossy_files_arrive_nearly_as_they_were(kind, options):
-    if kind == "AVIF" and ".avif" not in Image.registered_extensions():
-        pytest.skip("this Pillow has no AVIF")
+    if kind == "AVIF":
+        pytest.importorskip("PIL.AvifImagePlugin", reason="this Pillow has no AVIF")
     photo = data.astronaut()[100:228, 150:310]
     picture = images.load(encoded(Image.fromarray(photo), kind, **options))
     assert np.abs(picture.pixels.astype(int) - photo).mean() < 3
@@ -97,7 +97,8 @@ def test_a_transparent_grey_level_is_compared_in_the_files_own_bits(bits):
     top = 2**bits - 1
     levels = np.array([[0, 1], [top, top - 1]], np.uint16)
     content = files.png_bytes(levels, bits=bits, extra=[(b"tRNS", struct.pack(">H", 1))])
-    np.testing.assert_array_equal(images.load(content).alpha, np.where(levels == 1, 0, 255))
+    for source in (content, Image.open(io.BytesIO(content))):
+        np.testing.assert_array_equal(images.load(source).alpha, np.where(levels == 1, 0, 255))
 
 
 def test_a_transparent_colour_of_16_bits_is_compared_in_all_of_them():
@@ -234,6 +235,24 @@ def test_unspecified_extra_samples_of_a_tiff_are_not_alpha():
     assert picture.alpha is None
 
 
+def test_floating_point_alpha_is_divided_out_and_other_extra_samples_are_left():
+    stored = np.array([[[0.4, 0.2, 0, 0.5], [0, 0, 0, 0]]] * 2, np.float32)
+    premultiplied = images.load(tiff_bytes(stored, photometric="rgb", extrasamples=["assocalpha"]))
+    assert premultiplied.pixels[0].tolist() == [[204, 102, 0], [0, 0, 0]]
+    assert premultiplied.alpha[0].tolist() == [128, 0]
+    other = images.load(tiff_bytes(stored, photometric="rgb", extrasamples=["unspecified"]))
+    assert other.pixels[0].tolist() == [[102, 51, 0], [0, 0, 0]]
+    assert other.alpha is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_channels_without_a_meaning_are_taken_as_rgb_and_said(dtype):
+    samples = deep(5, 7, 3, dtype=dtype)
+    picture = images.load(tiff_bytes(samples, photometric="minisblack", planarconfig="contig"))
+    np.testing.assert_array_equal(picture.pixels, samples if dtype == np.uint8 else to_8(samples))
+    assert picture.notes[0] == "It does not say what its channels are: the first three are taken as RGB."
+
+
 def test_12_bit_grey_tiff_is_scaled_to_its_own_full():
     # Two samples in three bytes: 0x000 0xFFF, 0x800 0x7F7.
     packed = b"".join(bytes.fromhex(row) for row in ("000fff", "8007f7"))
@@ -269,9 +288,10 @@ def test_samples_of_unknown_scale_are_refused():
 
 
 def test_tiff_that_needs_tifffile_names_its_extra(monkeypatch):
+    content = tiff_bytes(np.zeros((4, 4, 3), np.float32), photometric="rgb")
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(MissingExtra, match=r"mien\[style\]"):
-        images.load(tiff_bytes(np.zeros((4, 4, 3), np.float32), photometric="rgb"))
+        images.load(content)
 
 
 # --- sources ---

@@ -188,11 +188,22 @@ def test_16_bit_tiffs_are_upright_too(orientation):
     np.testing.assert_array_equal(images.load(content).pixels, turned(to_8(samples), orientation))
 
 
-@pytest.mark.parametrize("exif", [exif_orientation(0), exif_orientation(9), b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif"])
+def test_a_senseless_orientation_of_a_tiff_is_ignored():
+    samples = deep(3, 5, 3, dtype=np.uint8)
+    tags = [(274, 3, 1, 9, True)]
+    for content in (
+        tiff_bytes(samples, photometric="rgb", extratags=tags),
+        tiff_bytes(samples / 255, photometric="rgb", extratags=tags),
+    ):
+        np.testing.assert_array_equal(images.load(content).pixels, samples)
+
+
+@pytest.mark.parametrize("exif", [exif_orientation(0), exif_orientation(9), b"Exif\0\0II*\0\x08\0\0\0\x05\0", b"Exif"])
 def test_senseless_exif_is_ignored_without_a_warning(corner, exif):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as leaked:
+        warnings.simplefilter("always")
         picture = images.load(encoded(Image.fromarray(corner), "PNG", exif=exif))
+    assert leaked == []
     np.testing.assert_array_equal(picture.pixels, corner)
 
 

@@ -61,7 +61,7 @@ class Preprocess(nn.Module):
         return (x.flip(1) if self.flip else x) * self.scale - self.mean
 
 
-class _Enough(Exception):  # noqa: N818  (not an error: it ends a forward pass)
+class _Enough(Exception):
     """The deepest wanted layer has been reached."""
 
 

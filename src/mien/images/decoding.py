@@ -137,19 +137,13 @@ def decode(file: BinaryIO, name: str, limits: Limits) -> Decoded:
                 raise
             return decode_with_tifffile(file, name, limits.check)
         limits.check(header.size, name)
-        is_tiff = isinstance(header, TiffImagePlugin.TiffImageFile)
         if isinstance(header, TiffImagePlugin.TiffImageFile):
             _refuse_camera_raw(header, name)
             if needs_tifffile(header):
                 return decode_with_tifffile(file, name, limits.check)
         decoded = decode_16_bits(header, lambda: open_header(file, name)) or decode_image(header)
-        return replace(
-            decoded,
-            # Pillow turns a TIFF upright itself while it decodes.
-            orientation=1 if is_tiff else decoded.orientation,
-            # Counting moves a reader on to other frames, so it gets its own.
-            notes=_note_frames(open_header(file, name)) + decoded.notes,
-        )
+        # Counting moves a reader on to other frames, so it gets its own.
+        return replace(decoded, notes=_note_frames(open_header(file, name)) + decoded.notes)
 
 
 @contextmanager

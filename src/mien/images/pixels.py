@@ -58,7 +58,7 @@ def to_tensor(pixels: NDArray[Any]) -> torch.Tensor:
 
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ImageError(f"Expected pixels of shape (H, W, 3), but got {pixels.shape}; load them with images.load.")
-    scale = 255 if _is_uint8(pixels) else 1
+    scale = 255 if is_uint8(pixels) else 1
     planes = np.array(pixels.transpose(2, 0, 1)[None], dtype=np.float32, order="C")
     return torch.from_numpy(planes).div_(scale)
 
@@ -73,7 +73,7 @@ def from_tensor(x: torch.Tensor) -> NDArray[np.float32]:
 
 def to_uint8(pixels_float: NDArray[Any]) -> NDArray[np.uint8]:
     """Floats in [0, 1] as 0 to 255, clamped, rounded half to even; uint8 passes unchanged. NaN is an ImageError."""
-    if _is_uint8(pixels_float):
+    if is_uint8(pixels_float):
         return pixels_float
     return quantise(pixels_float, 255).astype(np.uint8)
 
@@ -91,7 +91,7 @@ def quantise(pixels_float: NDArray[Any], top: int) -> NDArray[np.floating[Any]]:
     return rounded
 
 
-def _is_uint8(pixels: NDArray[Any]) -> bool:
+def is_uint8(pixels: NDArray[Any]) -> bool:
     """Whether pixels are uint8; False for floats, and an ImageError for any other type."""
     if pixels.dtype == np.uint8:
         return True

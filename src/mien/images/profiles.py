@@ -137,7 +137,13 @@ def _matrix_and_curves(icc: bytes) -> tuple[NDArray[np.float64], list[NDArray[np
     # White is white in both spaces; without this the rounded constants above would tint it in the fourth digit.
     matrix /= matrix.sum(axis=1, keepdims=True)
     position = np.linspace(0, 1, _CURVE_POINTS)
-    return matrix, [np.maximum.accumulate(_curve(tags[name], position)) for name in tone]
+    return matrix, [_from_black(_curve(tags[name], position)) for name in tone]
+
+
+def _from_black(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A rising curve stretched to begin at 0: black point compensation, where a profile's black glows."""
+    rising = np.maximum.accumulate(light)
+    return np.asarray((rising - rising[0]) / (1 - rising[0]))
 
 
 def _tags(icc: bytes) -> dict[bytes, bytes]:

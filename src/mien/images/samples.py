@@ -52,7 +52,8 @@ def decode_image(image: Image.Image) -> Decoded:
         rounded, note = _round(grey, 65535 if mode != "F" else 1)
         colours, notes = Image.fromarray(rounded), (note,)
     elif mode in ("1", "L", "RGB") and key is not None:
-        alpha = _opaque_except(np.asarray(colours), np.multiply(key, stretch))
+        level = 255 * bool(key) if mode == "1" else np.multiply(key, stretch)
+        alpha = _opaque_except(np.asarray(colours), level)
     elif image.has_transparency_data or mode in ("La", "RGBa"):
         with_alpha = image.convert("LA" if mode in ("LA", "La") else "RGBA")
         alpha = np.asarray(with_alpha.getchannel("A"))
@@ -114,17 +115,22 @@ def decode_with_tifffile(file: BinaryIO, name: str, check_size: Callable[[tuple[
         page = tiff.pages.first
         check_size((page.imagewidth, page.imagelength), name)
         photometric = int(page.photometric)
+        extras = [int(extra) for extra in page.extrasamples]
         colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3, _SEPARATED: 4}.get(photometric, 0)
+        notes: list[str] = []
+        if photometric == _MIN_IS_BLACK and page.samplesperpixel >= 3 and not any(extras):
+            colours, extras = 3, extras[2:]
+            notes.append("It does not say what its channels are: the first three are taken as RGB.")
         if page.axes not in ("YX", "YXS", "SYX") or not colours or page.samplesperpixel > 8:
             raise ImageError(
                 f"Expected a grey, RGB or CMYK TIFF, but the first page of {name} has the shape {page.shape} "
                 f"({page.axes}); save it as RGB first."
             )
         values = _read_page(page, name)
-        extras = [int(extra) for extra in page.extrasamples]
         icc = page.tags[_ICC].value if _ICC in page.tags else None
-        orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
-        pages = len(tiff.pages)
+        orientation = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else 1
+        if len(tiff.pages) > 1:
+            notes.append(f"It has {len(tiff.pages)} pages: the first is used.")
     values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else np.atleast_3d(values)
     top = _top(values, name)
     alpha = next(
@@ -136,9 +142,10 @@ def decode_with_tifffile(file: BinaryIO, name: str, check_size: Callable[[tuple[
     if alpha is not None and _PREMULTIPLIED in extras:
         values = _unmultiply(values, alpha, top)
     rounded, note = _round(values, top)
-    notes = (f"It has {pages} pages: the first is used.",) if pages > 1 else ()
+    if top != 255:
+        notes.append(note)
     flat_alpha = None if alpha is None else _round(alpha, top)[0]
-    return Decoded(_as_image(rounded), flat_alpha, icc, orientation, (*notes, *([note] if top != 255 else [])))
+    return Decoded(_as_image(rounded), flat_alpha, icc, _sensible(orientation), tuple(notes))
 
 
 def _raw_mode(header: ImageFile.ImageFile) -> str:
@@ -247,9 +254,16 @@ def _opaque_except(samples: NDArray[Any], key: Any) -> NDArray[np.uint8]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where there is none, or it makes no sense."""
+    """EXIF's orientation of a decoded image, 1 to 8; 1 where there is none, or it makes no sense.
+
+    Pillow turns a TIFF upright while it decodes, and then says 1.
+    """
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # whatever a broken EXIF block throws, the pixels are fine
         return 1
-    return value if value in range(1, 9) else 1
+    return _sensible(value)
+
+
+def _sensible(orientation: object) -> int:
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1

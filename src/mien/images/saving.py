@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 from mien.errors import ImageError, MissingExtra, OptionError, OutputError
 from mien.images import profiles
 from mien.images.decoding import one_sentence, open_header, opened
-from mien.images.pixels import quantise, to_uint8
+from mien.images.pixels import is_uint8, quantise, to_uint8
 from mien.images.png import write_png
 
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WebP"}
@@ -29,6 +29,7 @@ _JPEG_SEGMENT_BYTES = 65_533
 _KEYWORD = "mien settings"
 # Other programs write into the same TIFF and EXIF fields; our text begins with this.
 _MARK = f"{_KEYWORD}: "
+_ICC_PROFILE, _UNDEFINED = 34675, 7
 _ASCII, _UNICODE = b"ASCII\0\0\0", b"UNICODE\0"
 
 
@@ -95,7 +96,7 @@ def read_settings(path: str | Path) -> str | None:
         return found if marked.startswith(_MARK) else None
 
 
-def write_whole(path: str | Path, write: Callable[[BinaryIO], None], *, force: bool = True) -> Path:
+def write_whole(path: str | Path, write: Callable[[BinaryIO], object], *, force: bool = True) -> Path:
     """Let `write` fill a temporary file beside `path`, then move it there: nobody ever sees half a file.
 
     A link is followed, not replaced. Raises OutputError if the file exists (unless `force`) or cannot be written;
@@ -210,7 +211,7 @@ def _in_profile(pixels: NDArray[Any], icc: bytes | None, bits: int) -> tuple[NDA
         raise OutputError(
             f"Expected an RGB profile to save with, but {error}; leave icc out to save as sRGB."
         ) from error
-    floats = pixels / np.float32(255) if pixels.dtype == np.uint8 else pixels
+    floats = pixels / np.float32(255) if is_uint8(pixels) else pixels
     converted = profiles.float_from_srgb(floats, icc)
     if converted is None:
         return _in_bits(pixels, bits), None
@@ -220,7 +221,7 @@ def _in_profile(pixels: NDArray[Any], icc: bytes | None, bits: int) -> tuple[NDA
 def _in_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if bits == 8:
         return to_uint8(pixels)
-    if pixels.dtype == np.uint8:
+    if is_uint8(pixels):
         return pixels.astype(np.uint16) * np.uint16(257)
     return quantise(pixels, 65535).astype(np.uint16)
 
@@ -235,7 +236,7 @@ def _write_tiff(file: BinaryIO, samples: NDArray[Any], icc: bytes | None, text: 
         extrasamples=["unassalpha"] if samples.shape[2] == 4 else None,
         compression="zlib",
         predictor=True,
-        iccprofile=icc,
+        extratags=[(_ICC_PROFILE, _UNDEFINED, len(icc), icc, True)] if icc else (),
         # A TIFF's text is 7-bit, so everything else is escaped.
         description=_MARK + text.encode("unicode_escape").decode("ascii") if text else None,
         metadata=None,
@@ -283,10 +284,9 @@ def _exif(text: str) -> bytes:
 
 
 def _user_comment(header: ImageFile.ImageFile) -> str:
-    exif = header.getexif()
-    comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    comment = header.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
     if not isinstance(comment, bytes):
         return ""
     if comment.startswith(_UNICODE):
-        return comment.removeprefix(_UNICODE).decode("utf-16-le" if exif.endian == "<" else "utf-16-be", "replace")
+        return comment.removeprefix(_UNICODE).decode("utf-16-le", "replace")
     return comment.removeprefix(_ASCII).decode("utf-8", "replace")

@@ -110,7 +110,8 @@ class Canvas:
         where = self.regions(level)
         if where is not None:
             coloured = masks.composite(coloured, photo, where.coverage)
-        return coloured.astype(np.float32)
+        finished: NDArray[np.float32] = coloured.astype(np.float32)
+        return finished
 
     def alpha(self, level: Level) -> NDArray[np.uint8] | None:
         """The photo's transparency at a scale."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from mien.backbones.features import Backbone
-from mien.errors import OptionError
 from mien.style import costs
 from mien.style.masks import Regions, guided_gram, propagate
 from mien.style.options import Balance, StyleOptions
@@ -52,7 +51,7 @@ class Objective:
         self._regions = None if regions is None else torch.from_numpy(regions.masks)[:, None].to(content.device)
         # A region's style counts by its share of the picture, as it would in a mean over the whole.
         self._shares = [1.0] if regions is None else [float(share) for share in regions.shares]
-        # Each region has its style; otherwise all styles are averaged (raw moments, so that the average is a mixture's).
+        # Each region has its own style; otherwise the styles' raw moments are averaged, which gives those of a mixture.
         self._averaged = len(self._shares) == 1
         self._guides: dict[str, Tensor] = {}
         with torch.no_grad():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,9 @@ class Iterate:
     seconds: float
     remaining: float  # seconds, estimated
     snapshot: Callable[[], NDArray[np.uint8]] = field(repr=False, compare=False)  # the picture now, (H, W, 3)
+
+
+_KEPT = tuple(item.name for item in fields(Iterate) if item.name != "snapshot")
 
 
 @dataclass
@@ -201,7 +204,7 @@ class Painting:
         self._restarts += 1
 
     def _end_level(self) -> None:
-        """Judge the last step's picture too, beside the best one; at the finest scale as they are delivered: in 8 bits."""
+        """Judge the last step's picture beside the best one; at the finest scale as they are delivered: in 8 bits."""
         finest = self.level == len(self.levels) - 1
         candidates = [self.x] if self.best is None else [self.best.x, self.x]
         judged = [Best(x, self._evaluate(_in_8_bits(x) if finest else x)) for x in candidates]
@@ -240,7 +243,6 @@ class Painting:
         finished = sum(self._work(i, self.taken[i]) for i in range(self.level + 1))
         ahead = self._work(self.level, here.steps - self.step) - self._work(self.level, 0)
         ahead += sum(self._work(i, self.levels[i].steps) for i in range(self.level + 1, len(self.levels)))
-        x = self.x
         return Iterate(
             size=here.size,
             level=self.level + 1,
@@ -252,8 +254,12 @@ class Painting:
             style=cost.style,
             seconds=seconds,
             remaining=seconds / finished * ahead,
-            snapshot=lambda: images.to_uint8(images.from_tensor(x)),
+            snapshot=self.snapshot,
         )
+
+    def snapshot(self) -> NDArray[np.uint8]:
+        """The picture as it is now, (H, W, 3), at the present scale's size."""
+        return images.to_uint8(images.from_tensor(self.x))
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
@@ -280,10 +286,12 @@ class Painting:
             "restarts": self._restarts,
             "seconds": self.seconds,
             "within_level": self._objective is not None,
+            "before": None if self.before is None else list(astuple(self.before)),
+            "history": [[getattr(i, name) for name in _KEPT] for i in self.history],
         }
         if self.best is not None:
             tensors["best"] = self.best.x
-            plain["best"] = [self.best.cost.total, self.best.cost.content, self.best.cost.style]
+            plain["best"] = list(astuple(self.best.cost))
         return tensors, plain
 
     def restore(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
@@ -291,7 +299,11 @@ class Painting:
         tensors = {k: v.to(self.options.device) for k, v in tensors.items()}
         self.level, self.step, self.taken = plain["level"], plain["step"], list(plain["taken"])
         self._since_best, self._restarts = plain["since_best"], plain["restarts"]
-        self._seconds_before = plain["seconds"]
+        self._seconds_before, self._started = plain["seconds"], time.perf_counter()
+        self.before = None if plain["before"] is None else Cost(*plain["before"])
+        self.history = [
+            Iterate(**dict(zip(_KEPT, row, strict=True)), snapshot=self.snapshot) for row in plain["history"]
+        ]
         self.best = Best(tensors["best"], Cost(*plain["best"])) if "best" in plain else None
         self._optimiser.restore({k.removeprefix("optimiser."): v for k, v in tensors.items() if "." in k})
         if plain["within_level"]:

@@ -20,8 +20,8 @@ from mien.style.patterns.field import Array, Rng
 
 __all__ = ["Pattern", "describe", "draw", "names"]
 
-_FINEST = 1024
-"""Pixels a picture is drawn at, at least: a smaller one is averaged down from that, so its grain is not aliased."""
+_COARSEST = 320
+"""Pixels that a picture is drawn at, at least; it is then averaged down, which keeps fine grain from aliasing."""
 
 _LARGEST = 4096
 
@@ -74,7 +74,7 @@ def draw(name: str, size: int = 512, *, seed: int = 0) -> NDArray[np.uint8]:
     pattern = _find(name)
     if not 16 <= size <= _LARGEST:
         raise OptionError(f"A pattern is drawn at 16 to {_LARGEST} pixels, not {size}; choose a size in that range.")
-    finer = max(1 if size > _LARGEST // 2 else 2, -(-_FINEST // size))
+    finer = max(1 if size > _LARGEST // 2 else 2, -(-_COARSEST // size))
     picture = pattern.artist(size * finer, np.random.default_rng(seed))
     averaged = np.clip(picture, 0, 1).reshape(size, finer, size, finer, 3).mean((1, 3))
     return np.asarray(averaged * 255 + 0.5, np.uint8)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.style.patterns.field import Array, Rng, colours, enlarge, grid, look_up, mix, noise, ramp, smoothstep
-from mien.style.patterns.oil import lay
-from mien.style.patterns.strokes import Canvas, number, ribbon
+from mien.style.patterns.field import Array, Rng, colours, enlarge, grid, look_up, mix, noise, smoothstep
+from mien.style.patterns.scene import Scene, lay, tint
+from mien.style.patterns.strokes import Canvas, number, ribbon, silhouette
 from mien.style.patterns.surface import age, relief, weave
 
-SCENE = 1024
+SCENE = 640
 """Pixels of the still life before it is broken: finer than a sketch, since facets show its edges."""
 
 
@@ -21,10 +21,10 @@ def cubist(size: int, rng: Rng) -> Array:
     scene = _break(_still_life(rng), facets, bearing, rng)
     directions = (bearing + np.float32(np.pi / 2) * crossed)[number(facets, SCENE)].astype(np.float32)
     canvas = Canvas.primed(size, colours("5a4630")[0])
-    lay(canvas, (scene, directions), rng, count=2600, length=0.05, width=0.02, vary=0.03, bluntness=9, streak=0.06)
-    facet_colour = np.stack([enlarge(np.ascontiguousarray(scene[..., c]), size) for c in range(3)], -1)
+    lay(canvas, scene, directions, rng, count=2600, length=0.05, width=0.02, vary=0.03, bluntness=9, streak=0.06)
+    facet_colour = np.stack([enlarge(channel, size) for channel in np.moveaxis(scene, -1, 0)], -1)
     canvas.colour = mix(canvas.colour, facet_colour, 0.5 + 0.18 * noise(size, 30, rng, octaves=3))
-    lay(canvas, (scene, directions), rng, count=7000, length=0.022, width=0.0085, vary=0.05, dry=0.6, body=0.8)
+    lay(canvas, scene, directions, rng, count=7000, length=0.022, width=0.0085, vary=0.05, dry=0.6, body=0.8)
     canvas.colour = mix(canvas.colour, facet_colour, 0.4)
     picture = _edges(canvas.colour, facets, bearing, rng)
     picture = relief(picture, canvas.height + 0.0006 * weave(size, 140), strength=0.35, gloss=0.05)
@@ -102,62 +102,59 @@ def _edges(picture: Array, facets: list[Array], bearing: Array, rng: Rng) -> Arr
             if rng.random() < 0.4:
                 t = np.linspace(rng.uniform(-0.1, 0.2), rng.uniform(0.6, 1.15), 8)[:, None]
                 lines.append(ribbon(a + (b - a) * t, 0.0017 * np.sin(np.linspace(0.5, 2.9, 8)) * rng.uniform(0.5, 1.2)))
-    drawn = (number(lines, size) >= 0) * smoothstep(-0.9, 0.6, noise(size, 190, rng, octaves=2) + 0.3)
+    drawn = silhouette(lines, size) * smoothstep(-0.9, 0.6, noise(size, 190, rng, octaves=2) + 0.3)
     return mix(picture, colours("1d1713")[0], 0.85 * drawn)
 
 
 def _still_life(rng: Rng) -> Array:
-    """The scene before it is broken, (S, S, 3)."""
+    """The scene before it is broken, (S, S, 3): a wall with shutters, a table, a cloth, and what stands on them."""
     x, y = grid(SCENE)
     rough = noise(SCENE, 7, rng, octaves=3)
-    picture = ramp(
-        colours("2f3a44 55666e 8f9a94 c9c0a4"),
-        0.35 + 0.5 * np.exp(-((x - 0.75) ** 2 + (y - 0.2) ** 2) * 6) + 0.16 * rough,
-    )
-    layers: list[tuple[Array, str, Array]] = []
-    layers.append(((x > 0.62) & (y < 0.5) & (np.abs((x * 9) % 1 - 0.5) < 0.44), "8fa3a4 cfc9ae efe4c4", 0.9 - 1.3 * y))
-    layers.append(
-        (
-            y > 0.66 - 0.1 * (x - 0.5),
-            "4a2f1c 8a5a2c c48a44 e0b878",
-            0.75 - 0.9 * (y - 0.66) + 0.16 * np.sin(50 * y + 9 * x + 2 * rough),
-        )
-    )
-    cloth = (y > 0.74 + 0.25 * np.abs(x - 0.3)) & (x < 0.75)
-    layers.append((cloth, "8f8a7c d9cfb4 f4ecd8", 0.6 + 0.35 * np.sin(30 * (x + 0.5 * y))))
+    lamp = np.exp(-((x - 0.75) ** 2 + (y - 0.2) ** 2) * 6)
+    scene = Scene(tint("2f3a44 55666e 8f9a94 c9c0a4", 0.35 + 0.5 * lamp + 0.16 * rough), y, lamp)
+    slats = (x > 0.62) & (y < 0.5) & (np.abs((x * 9) % 1 - 0.5) < 0.44)
+    scene.add(slats, tint("8fa3a4 cfc9ae efe4c4", 0.9 - 1.3 * y))
+    planks = 0.75 - 0.9 * (y - 0.66) + 0.16 * np.sin(50 * y + 9 * x + 2 * rough)
+    scene.add(y > 0.71 - 0.1 * x, tint("4a2f1c 8a5a2c c48a44 e0b878", planks))
+    folds = 0.6 + 0.35 * np.sin(30 * x + 15 * y)
+    scene.add((y > 0.74 + 0.25 * np.abs(x - 0.3)) & (x < 0.75), tint("8f8a7c d9cfb4 f4ecd8", folds))
+    _guitar(scene, rough)
+    _bottle_and_fruit(scene, rough)
+    return scene.colour.astype(np.float32)
+
+
+def _guitar(scene: Scene, rough: Array) -> None:
+    """A guitar leaning to the right, in its own coordinates: u along the neck, v across."""
+    x, y = grid(SCENE)
     cos, sin = np.cos(-0.95), np.sin(-0.95)
     u, v = (x - 0.52) * cos + (y - 0.55) * sin, (y - 0.55) * cos - (x - 0.52) * sin
-    waist = np.minimum(
-        np.hypot(u + 0.12, v) - 0.2,
-        np.minimum(np.hypot(u - 0.11, v) - 0.15, np.maximum(np.abs(v) - 0.11, np.abs(u) - 0.12)),
-    )
-    wood = 0.62 + 0.9 * v - 0.6 * u + 0.1 * np.sin(v * 170 + 2 * rough)
-    layers.append((waist < 0.012, "1f130c 3a2416", 0.5 + 0.2 * rough))
-    layers.append((waist < 0, "6a3a1a a8642a d89a4c f0cd8c", wood))
-    layers.append((np.hypot(u - 0.03, v) < 0.078, "3a2012 d0a060", 0.3 + 0.5 * np.sin(np.arctan2(v, u) * 16)))
-    layers.append((np.hypot(u - 0.03, v) < 0.062, "120c0a 2a1a12", 0.5 + 0.3 * rough))
-    layers.append(
-        (
-            (np.abs(v) < 0.03) & (u > 0.03) & (u < 0.52),
-            "1c1512 4a3424",
-            0.4 + 8 * v + 0.4 * (np.abs((u * 26) % 1 - 0.5) < 0.07),
-        )
-    )
-    layers.append(((np.abs(np.abs(v) - 0.011) < 0.0035) & (u > -0.2) & (u < 0.5), "e8dcb8 f8f0d8", 0.6 + 0 * x))
-    layers.append(((np.abs(v) < 0.06) & (np.abs(u + 0.19) < 0.014), "1c1512 4a3424", 0.5 + 0 * x))
-    neck = np.where(y < 0.3, 0.028, 0.028 + 0.055 * smoothstep(0.3, 0.42, y))
-    bottle = (np.abs(x - 0.2) < neck) & (y > 0.14) & (y < 0.8)
-    layers.append(
-        (bottle, "101c18 1f3f34 3f6a58 a8c4a4", 0.45 - 6 * np.abs(x - 0.18) + 0.5 * (np.abs(x - 0.165) < 0.009))
-    )
-    layers.append((bottle & (y > 0.5) & (y < 0.64), "a83a24 e8dcb8", 0.5 + 0.5 * np.sign(np.sin(y * 130))))
-    for fx, fy, fr, codes in [
+    waist = np.maximum(np.abs(v) - 0.11, np.abs(u) - 0.12)
+    body = np.minimum(np.minimum(np.hypot(u + 0.12, v) - 0.2, np.hypot(u - 0.11, v) - 0.15), waist)
+    hole, turn = np.hypot(u - 0.03, v), np.arctan2(v, u)
+    grain = 0.62 + 0.9 * v - 0.6 * u + 0.1 * np.sin(v * 170 + 2 * rough)
+    frets = np.abs((u * 26) % 1 - 0.5) < 0.07
+    scene.add(body < 0.012, tint("1f130c 3a2416", 0.5 + 0.2 * rough))
+    scene.add(body < 0, tint("6a3a1a a8642a d89a4c f0cd8c", grain))
+    scene.add(hole < 0.078, tint("3a2012 d0a060", 0.3 + 0.5 * np.sin(turn * 16)))
+    scene.add(hole < 0.062, tint("120c0a 2a1a12", 0.5 + 0.3 * rough))
+    scene.add((np.abs(v) < 0.03) & (u > 0.03) & (u < 0.52), tint("1c1512 4a3424", 0.4 + 8 * v + 0.4 * frets))
+    scene.add((np.abs(np.abs(v) - 0.011) < 0.0035) & (u > -0.2) & (u < 0.5), colours("f1e7c6")[0])
+    scene.add((np.abs(v) < 0.06) & (np.abs(u + 0.19) < 0.014), colours("33241b")[0])
+
+
+def _bottle_and_fruit(scene: Scene, rough: Array) -> None:
+    """A green bottle with a striped label, an apple, a pear's yellow and an orange."""
+    x, y = grid(SCENE)
+    across = np.abs(x - 0.2)
+    bottle = (across < 0.028 + 0.055 * smoothstep(0.3, 0.42, y)) & (y > 0.14) & (y < 0.8)
+    shine = 0.5 * (np.abs(x - 0.165) < 0.009)
+    scene.add(bottle, tint("101c18 1f3f34 3f6a58 a8c4a4", 0.45 - 6 * np.abs(x - 0.18) + shine))
+    stripes = np.where(np.sin(y * 130) > 0, 1.0, 0.0)
+    scene.add(bottle & (y > 0.5) & (y < 0.64), tint("a83a24 e8dcb8", stripes))
+    for cx, cy, radius, codes in [
         (0.74, 0.79, 0.085, "4a1014 a82c20 d8683c f2c08a"),
         (0.87, 0.83, 0.07, "5a5a1c 9a9a34 d8c45c f4ecb0"),
         (0.36, 0.87, 0.065, "7a3a14 c8702a eca850 f8dca0"),
     ]:
-        d = np.hypot(x - fx, y - fy)
-        layers.append((d < fr, codes, 0.55 - 5 * ((x - fx) * 0.7 + (y - fy)) + 0.1 * rough))
-    for inside, codes, tone in layers:
-        picture = np.where(inside[..., None], ramp(colours(codes), np.asarray(tone, np.float32)), picture)
-    return picture.astype(np.float32)
+        right, down = x - cx, y - cy
+        scene.add(np.hypot(right, down) < radius, tint(codes, 0.55 - 3.5 * right - 5 * down + 0.1 * rough))

@@ -42,7 +42,7 @@ def _divide(local: Array, light: Array, rng: Rng, *, amount: float) -> Array:
         ((lot > 0.55) & (lot < 0.55 + 0.36 * (1 - light)), shade[rng.integers(0, len(shade), n)], 0.62),
     ]:
         colour = np.where(drawn[:, None], mix(colour, other, strength * amount), colour)
-    return np.clip(colour + rng.normal(0, 0.04, (n, 1)), 0, 1)
+    return np.asarray(np.clip(colour + rng.normal(0, 0.04, (n, 1)), 0, 1))
 
 
 def _river(rng: Rng) -> Scene:

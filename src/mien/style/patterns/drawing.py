@@ -32,13 +32,13 @@ def ink(size: int, rng: Rng) -> Array:
     sheet = ramp(colours("c9a877 e6cfa2 f2e3c2"), 0.62 + 0.1 * fibre + 0.1 * noise(size, 3, rng, octaves=3))
     wash = enlarge(blur(darkness, 0.012), size) + 0.06 * noise(size, 8, rng, octaves=3)
     picture = mix(sheet, sheet * colours("8f6844")[0], 0.85 * smoothstep(0.22, 0.8, wash))
-    black = 0.95 * silhouette(_pen_lines(scene.outlines, rng), size)
+    black: Array = 0.95 * silhouette(_pen_lines(scene.outlines, size, rng), size)
     for turn, start, count, width in [
-        (0.0, 0.04, 7500, 0.0019),
-        (0.0, 0.22, 8000, 0.002),
-        (0.75, 0.42, 7500, 0.0019),
-        (-0.7, 0.62, 7500, 0.0021),
-        (1.5, 0.8, 10000, 0.0026),
+        (0.0, 0.04, 7500, 0.0027),
+        (0.0, 0.22, 8000, 0.0028),
+        (0.75, 0.42, 7500, 0.0027),
+        (-0.7, 0.62, 7500, 0.0029),
+        (1.5, 0.8, 10000, 0.0034),
     ]:
         wanted = smoothstep(start, start + 0.35, darkness)
         black = np.maximum(black, _hatch(size, directions + turn, wanted, rng, count=count, width=width))
@@ -46,14 +46,14 @@ def ink(size: int, rng: Rng) -> Array:
     return age(mix(picture, pen, black * (0.86 + 0.06 * fibre)), rng, amount=0.025)
 
 
-def _pen_lines(masks: list[Array], rng: Rng) -> list[Array]:
+def _pen_lines(masks: list[Array], size: int, rng: Rng) -> list[Array]:
     """The contours of the masks as short pen lines that swell and thin."""
     lines = []
     for mask in masks:
         for line in contours(blur(mask, 0.004), 0.5):
             line = line[::2]
             swell = np.sin(np.linspace(0, len(line) / 4, len(line)) + rng.uniform(0, 6))
-            width = 0.0011 + 0.0008 * swell
+            width = np.maximum(0.0015 + 0.0008 * swell - 0.45 / size, 0.1 / size)
             lines += [ribbon(line[i : i + 12], width[i : i + 12]) for i in range(0, len(line) - 2, 11)]
     return lines
 
@@ -64,7 +64,7 @@ def _hatch(size: int, directions: Array, wanted: Array, rng: Rng, *, count: int,
     kept = rng.random(len(x)) < look_up(wanted, x, y)
     x, y = x[kept], y[kept]
     length = 0.038 * rng.uniform(0.6, 1.4, len(x))
-    pen = width * rng.uniform(0.6, 1.25, len(x))
+    pen = np.maximum(width * rng.uniform(0.7, 1.25, len(x)) - 0.9 / size, 0.1 / size)  # filling adds about a pixel
     strokes = along(directions, x, y, length=length, width=pen, colour=np.zeros((len(x), 3)))
     index = number(outlines(strokes, bluntness=1.6, points=5), size)
     u, _ = stroke_coordinates(strokes, index)
@@ -120,9 +120,9 @@ def _rock(scene: Scene, rough: Array, leafy: Array) -> None:
     bushes = [(0.6, 0.6, 0.05), (0.68, 0.55, 0.045), (0.76, 0.52, 0.04)]
     bushes += [(0.9, 0.52, 0.06), (0.83, 0.57, 0.05), (0.53, 0.68, 0.04)]
     for cx, cy, spread in bushes:
-        right, down = (x - cx) / spread, (y - cy) / spread
-        away = np.hypot(right, down * 1.1) + 0.3 * leafy
-        scene.add(away < 1, 0.42 + 0.5 * (right + down), away * spread, outlined=True)
+        beside, drop = (x - cx) / spread, (y - cy) / spread
+        away = np.hypot(beside, drop * 1.1) + 0.3 * leafy
+        scene.add(away < 1, 0.42 + 0.5 * (beside + drop), away * spread, outlined=True)
 
 
 def _foreground(scene: Scene, rough: Array, leafy: Array) -> None:
@@ -148,6 +148,7 @@ def _foreground(scene: Scene, rough: Array, leafy: Array) -> None:
 
 def charcoal(size: int, rng: Rng) -> Array:
     """A wind-bent tree against a breaking sky, in charcoal and white chalk on blue-grey paper."""
+    limbs = _branches(rng)
     scene = _heath(rng)
     tone, directions = scene.colour, scene.soft_directions()
     tooth = 0.85 * paper(size, rng, tooth=210) + 0.25 * np.sin(grid(size)[1] * 2 * np.pi * 95)
@@ -168,7 +169,7 @@ def charcoal(size: int, rng: Rng) -> Array:
         picture = mix(
             picture, colours(code)[0], touched * smoothstep(-0.35, 0.5, 1.25 * pressure - 0.6 - 0.24 * tooth) * 0.94
         )
-    return age(_tree(picture, tooth, rng), rng, amount=0.025)
+    return age(_tree(picture, limbs, tooth), rng, amount=0.025)
 
 
 def _rub(size: int, directions: Array, wanted: Array, rng: Rng, *, length: float, width: float, count: int) -> Array:
@@ -217,10 +218,9 @@ def _heath(rng: Rng) -> Scene:
     return scene
 
 
-def _tree(picture: Array, tooth: Array, rng: Rng) -> Array:
+def _tree(picture: Array, limbs: list[tuple[Array, Array]], tooth: Array) -> Array:
     """Draw the tree with the stick's edge: black limbs, a chalk light on their right, twigs that break off."""
     size = len(picture)
-    limbs = _branches(rng)
     dark = blur(silhouette([ribbon(spine, width) for spine, width in limbs], size), 0.0012)
     picture = mix(picture, colours("141315")[0], smoothstep(0.0, 0.55, dark * 1.15 - 0.12 * tooth - 0.1) * 0.96)
     lit = [ribbon(spine + width[:, None] * [0.5, -0.12], width * 0.22) for spine, width in limbs if width[0] > 0.007]
@@ -243,6 +243,10 @@ def _branches(rng: Rng) -> list[tuple[Array, Array]]:
         spine = np.array([x, y]) + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)])
         done.append((spine, np.linspace(width, width * 0.55, 6)))
         if depth < 6:
-            for spread in rng.normal([-0.55, 0.12, 0.7], 0.15)[: 2 + (depth % 2 == 0)]:
-                todo.append((*spine[-1], bends[-1] + spread, width * 0.58, long * rng.uniform(0.66, 0.84), depth + 1))
+            spreads = rng.normal([-0.55, 0.12, 0.7], 0.15)[: 2 + (depth % 2 == 0)]
+            shorter = long * rng.uniform(0.66, 0.84, 3)
+            todo += [
+                (*spine[-1], bends[-1] + spread, width * 0.58, length, depth + 1)
+                for spread, length in zip(spreads, shorter, strict=False)
+            ]
     return done

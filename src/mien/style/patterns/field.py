@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy import ndimage
 from skimage.measure import find_contours
 
@@ -31,7 +31,7 @@ def grid(size: int) -> tuple[Array, Array]:
 
 
 def noise(size: int, cells: float | tuple[float, float], rng: Rng, *, octaves: int = 1) -> Array:
-    """Smooth value noise (size, size), mean 0 and deviation 1, with `cells` lattice cells (down, across) per side.
+    """Smooth value noise (size, size), mean 0 and deviation 4/3, with `cells` lattice cells (down, across) per side.
 
     Each further octave has twice the frequency and half the amplitude (Perlin, "An Image Synthesizer", 1985).
     """
@@ -43,8 +43,8 @@ def noise(size: int, cells: float | tuple[float, float], rng: Rng, *, octaves: i
         lattice = Image.fromarray(rng.standard_normal((rows + 4, cols + 4), dtype=np.float32))
         layer = lattice.resize((size, size), Image.Resampling.BICUBIC, box=(2, 2, cols + 2, rows + 2))
         total += np.asarray(layer) / 2**octave
-        power += 0.38 / 4**octave  # bicubic interpolation keeps about 0.38 of white noise's variance
-    return total / np.float32(np.sqrt(power))
+        power += 0.675 / 4**octave  # bicubic interpolation keeps that share of white noise's variance
+    return total * np.float32(4 / 3 / np.sqrt(power))
 
 
 def smoothstep(low: float, high: float, value: Array) -> Array:
@@ -102,7 +102,7 @@ def scatter(count: int, rng: Rng, *, margin: float = 0.03) -> tuple[Array, Array
 def level_lines(potential: Array) -> Array:
     """The direction (S, S), in radians, of the level line of a sketch through every pixel."""
     down, across = np.gradient(potential)
-    return np.arctan2(-across, down).astype(np.float32)
+    return np.asarray(np.arctan2(-across, down), np.float32)
 
 
 def spline(points: list[tuple[float, float]], *, steps: int = 24) -> Array:
@@ -126,11 +126,10 @@ def contours(sketch: Array, level: float, *, inside: Array | None = None) -> lis
 def depth(mask: Array) -> Array:
     """How far inside a mask (S, S) every pixel lies, in picture sides; 0 outside. Exact to a pixel or two."""
     half = np.asarray(ndimage.distance_transform_edt(mask[::2, ::2]), np.float32)
-    return enlarge(half, len(mask)) * np.float32(2 / len(mask))
+    return np.asarray(enlarge(half, len(mask)) * np.float32(2 / len(mask)))
 
 
-def polygon(points: Array, size: int) -> Array:
-    """The inside of a polygon (N, 2) as a mask (size, size) of 0 and 1."""
-    mask = Image.new("L", (size, size))
-    ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in points * size], fill=1)
-    return np.asarray(mask, np.float32)
+def circle(points: int) -> Array:
+    """A regular polygon (points, 2) of radius 1 about the origin."""
+    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return np.stack([np.cos(turn), np.sin(turn)], -1)

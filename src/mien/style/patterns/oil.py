@@ -28,7 +28,7 @@ def night(size: int, rng: Rng) -> Array:
 
 
 def _sky(rng: Rng) -> tuple[Scene, Array]:
-    """The night sky, whose strokes follow the stream lines of a bath with whorls in it, and where its stars' hearts lie.
+    """The night sky, whose strokes follow the stream lines of a bath with whorls, and where its stars' hearts lie.
 
     The stream function's bands also give the sky its light and dark, so that tone and stroke turn together.
     """

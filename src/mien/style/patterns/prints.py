@@ -7,46 +7,53 @@ import numpy as np
 from mien.style.patterns.field import (
     Array,
     Rng,
+    circle,
     colours,
     depth,
     grid,
     mix,
     noise,
-    polygon,
     ramp,
     smoothstep,
     spline,
 )
-from mien.style.patterns.strokes import number, ribbon
+from mien.style.patterns.strokes import ribbon, silhouette
 from mien.style.patterns.surface import age, blur, paper
+
+_FAR = [(-0.05, 0.6), (0.1, 0.575), (0.24, 0.6), (0.4, 0.63), (0.56, 0.6), (0.7, 0.565), (0.94, 0.56), (1.05, 0.57)]
+_GREAT = [(-0.08, 0.47), (0.02, 0.33), (0.13, 0.21), (0.26, 0.135), (0.38, 0.13), (0.475, 0.175), (0.525, 0.255)]
+_GREAT += [(0.52, 0.325)]
+_HOLLOW = [(0.485, 0.31), (0.455, 0.262), (0.4, 0.245), (0.345, 0.28), (0.315, 0.36), (0.325, 0.47), (0.38, 0.57)]
+_HOLLOW += [(0.48, 0.645), (0.62, 0.69), (0.8, 0.7), (1.06, 0.66)]
+_RIGHT = [(0.45, 0.84), (0.58, 0.79), (0.7, 0.7), (0.79, 0.61), (0.86, 0.565), (0.925, 0.57), (0.955, 0.605)]
+_RIGHT_HOLLOW = [(0.935, 0.615), (0.9, 0.618), (0.885, 0.66), (0.91, 0.72), (0.97, 0.76), (1.06, 0.78)]
+_NEAR = [(-0.06, 0.8), (0.05, 0.755), (0.14, 0.74), (0.215, 0.765), (0.24, 0.8)]
+_NEAR_HOLLOW = [(0.22, 0.805), (0.19, 0.81), (0.2, 0.85), (0.28, 0.9), (0.42, 0.92), (0.6, 0.9), (1.06, 0.88)]
+_SWELLS = [(_FAR, []), (_GREAT, _HOLLOW), (_RIGHT, _RIGHT_HOLLOW), (_NEAR, _NEAR_HOLLOW)]
+"""The waves from back to front, as points of the crest that breaks and of the hollow under it."""
 
 
 def waves(size: int, rng: Rng) -> Array:
-    """A great wave in Prussian blue over a low sun, as a woodcut in five blocks."""
+    """A great wave in Prussian blue over a low sun, as a woodcut in many blocks."""
     x, y = grid(size)
-    grain = _wood(size, rng)
-    fibre = paper(size, rng)
-    sheet = ramp(colours("d9c9a2 eadfc0 f3ebd4"), np.asarray(0.55 + 0.12 * fibre, np.float32))
+    grain, fibre = _wood(size, rng), paper(size, rng)
+    sheet = ramp(colours("d9c9a2 eadfc0 f3ebd4"), 0.55 + 0.12 * fibre)
     dusk = smoothstep(0.3, 0.0, y) * 0.85 + 0.5 * smoothstep(0.42, 0.6, y)
-    picture = _print(sheet, "6f8796", np.asarray(dusk, np.float32), grain)
+    picture = _print(sheet, "6f8796", dusk, grain)
     sun = smoothstep(0.004, -0.001, np.hypot(x - 0.665, y - 0.36) - 0.115)
     picture = _print(picture, "c4512f", sun * (0.72 + 0.28 * smoothstep(0.26, 0.46, y)), grain)
-    lines = smoothstep(
-        0.55,
-        0.8,
-        np.sin(2 * np.pi * 58 * (y + 0.004 * np.sin(7 * x + 3 * noise(size, 2, rng))))
-        + 0.5 * noise(size, (60, 5), rng),
-    )
-    picture = _print(
-        picture, "5d7688", np.asarray(0.55 * lines * np.clip(dusk + 0.12, 0, 1) * (1 - sun), np.float32), grain
-    )
-    for cloud, level in [(0.1, 0.155), (0.35, 0.2), (0.0, 0.27)]:
-        band = np.abs(y - level - 0.012 * np.sin(6 * x + 9 * cloud)) - 0.011 * np.clip(np.sin(3.2 * (x - cloud)), 0, 1)
-        picture = _print(picture, "f4ead0", 0.9 * smoothstep(0.003, -0.001, np.asarray(band, np.float32)), grain * 0.3)
-    for swell in _swells():
-        picture = _wave(picture, swell, grain, fibre, rng)
-    picture = _spray(picture, rng, grain)
-    return age(picture, rng, amount=0.02)
+    sway = 0.004 * np.sin(7 * x + 3 * noise(size, 2, rng))
+    cuts = smoothstep(0.55, 0.8, np.sin(2 * np.pi * 58 * (y + sway)) + 0.5 * noise(size, (60, 5), rng))
+    picture = _print(picture, "5d7688", 0.55 * cuts * np.clip(dusk + 0.12, 0, 1) * (1 - sun), grain)
+    for start, level in [(0.1, 0.155), (0.35, 0.2), (0.0, 0.27)]:
+        off = np.abs(y - level - 0.012 * np.sin(6 * x + 9 * start))
+        cloud = smoothstep(0.003, -0.001, off - 0.011 * np.clip(np.sin(3.2 * (x - start)), 0, 1))
+        picture = _print(picture, "f4ead0", 0.9 * cloud, 0.3 * grain)
+    for crest, hollow in _SWELLS:
+        outline = np.concatenate([spline(crest + hollow), [[1.2, 1.2], [-0.2, 1.2]]])
+        foam = _foam(spline(crest), rng) if hollow else []
+        picture = _wave(picture, outline, foam, grain, fibre, rng)
+    return age(_spray(picture, grain, rng), rng, amount=0.02)
 
 
 def _wood(size: int, rng: Rng) -> Array:
@@ -58,102 +65,41 @@ def _wood(size: int, rng: Rng) -> Array:
 
 
 def _print(below: Array, code: str, cover: Array, grain: Array, *, shift: tuple[float, float] = (0, 0)) -> Array:
-    """One block's transparent ink: it darkens what it covers, thinner where the grain stands open."""
+    """One block's transparent ink: it darkens what it covers, thinner where the grain stands open.
+
+    `shift` is how far the block misses its place, down and across in picture sides.
+    """
     if shift != (0, 0):
         place = np.arange(len(cover))
         down, across = (np.clip(place - round(offset * len(cover)), 0, len(cover) - 1) for offset in shift)
         cover = cover[np.ix_(down, across)]
     ink = colours(code)[0]
-    opaque = np.clip(cover * (0.9 + 0.055 * grain), 0, 1)
-    return mix(below, (0.25 * below + 0.75) * ink, np.asarray(opaque, np.float32))
+    return mix(below, (0.25 * below + 0.75) * ink, np.clip(cover * (0.9 + 0.055 * grain), 0, 1))
 
 
-def _swells() -> list[tuple[Array, Array]]:
-    """The waves from back to front: outline (N, 2) and the crest, the part of it that breaks."""
-    far = [
-        (-0.05, 0.6),
-        (0.1, 0.575),
-        (0.24, 0.6),
-        (0.4, 0.63),
-        (0.56, 0.6),
-        (0.7, 0.565),
-        (0.83, 0.585),
-        (0.94, 0.56),
-        (1.05, 0.57),
-    ]
-    great = [
-        (-0.08, 0.47),
-        (0.02, 0.33),
-        (0.13, 0.21),
-        (0.26, 0.135),
-        (0.38, 0.13),
-        (0.475, 0.175),
-        (0.525, 0.255),
-        (0.52, 0.325),
-    ]
-    hollow = [
-        (0.485, 0.31),
-        (0.455, 0.262),
-        (0.4, 0.245),
-        (0.345, 0.28),
-        (0.315, 0.36),
-        (0.325, 0.47),
-        (0.38, 0.57),
-        (0.48, 0.645),
-        (0.62, 0.69),
-        (0.8, 0.7),
-        (1.06, 0.66),
-    ]
-    right = [(0.45, 0.84), (0.58, 0.79), (0.7, 0.7), (0.79, 0.61), (0.86, 0.565), (0.925, 0.57), (0.955, 0.605)]
-    inner = [(0.935, 0.615), (0.9, 0.618), (0.885, 0.66), (0.91, 0.72), (0.97, 0.76), (1.06, 0.78)]
-    near = [(-0.06, 0.8), (0.05, 0.755), (0.14, 0.74), (0.215, 0.765), (0.24, 0.8)]
-    trough = [
-        (0.22, 0.805),
-        (0.19, 0.81),
-        (0.2, 0.85),
-        (0.28, 0.9),
-        (0.42, 0.92),
-        (0.6, 0.9),
-        (0.8, 0.915),
-        (1.06, 0.88),
-    ]
-    swells = []
-    for crest, back in [(far, []), (great, hollow), (right, inner), (near, trough)]:
-        outline = spline(crest + back)
-        closed = np.concatenate([outline, np.array([[1.2, 1.2], [-0.2, 1.2]], np.float32)])
-        swells.append((closed, spline(crest) if back else np.zeros((0, 2), np.float32)))
-    return swells
-
-
-def _wave(picture: Array, swell: tuple[Array, Array], grain: Array, fibre: Array, rng: Rng) -> Array:
-    """Print one wave: pale body, stripes that follow its outline, foam with fingers, and the key block's line."""
+def _wave(picture: Array, outline: Array, foam_shapes: list[Array], grain: Array, fibre: Array, rng: Rng) -> Array:
+    """Print one wave: pale body, stripes that follow its outline, foam, and the key block's line."""
     size = len(picture)
-    outline, crest = swell
-    body = polygon(outline, size)
-    deep = depth(body)
-    foam = np.zeros_like(body)
-    if len(crest):
-        foam = (number(_foam(crest, rng), size) >= 0).astype(np.float32)
+    body, foam = silhouette([outline], size), silhouette(foam_shapes, size)
     inside = np.maximum(body, foam)
-    x, y = grid(size)
+    water = blur(inside * (1 - foam), 0.0006)
+    deep = depth(body)
     wobble = deep + 0.006 * noise(size, 5, rng) + 0.0015 * noise(size, 22, rng)
     stripes = np.sin(wobble * 150 - 0.4) + 0.9 * np.exp(-deep * 9) * np.sin(wobble * 75)
-    picture = mix(picture, ramp(colours("d8e0d2 b9cfd0"), deep * 6), inside)
-    water = inside * (1 - foam)
-    picture = _print(
-        picture, "5d93b0", blur(water, 0.0006) * smoothstep(-0.75, -0.45, stripes), grain, shift=(0.002, -0.0015)
-    )
     dark = smoothstep(0.0, 0.25, stripes - 0.25 + 0.5 * smoothstep(0.1, 0.3, deep))
-    picture = _print(picture, "1f4a78", blur(water, 0.0006) * dark, grain, shift=(-0.001, 0.0015))
+    picture = mix(picture, ramp(colours("d8e0d2 b9cfd0"), deep * 6), inside)
+    picture = _print(picture, "5d93b0", water * smoothstep(-0.75, -0.45, stripes), grain, shift=(0.002, -0.0015))
+    picture = _print(picture, "1f4a78", water * dark, grain, shift=(-0.001, 0.0015))
     picture = _print(picture, "122a52", water * smoothstep(0.62, 0.82, stripes), grain)
-    white = depth(foam)
-    picture = mix(picture, ramp(colours("f5efdc f8f4e6"), 0.5 + 0.2 * fibre), foam)
-    shade = smoothstep(0.3, 0.7, np.sin(white * 420 + 2 * noise(size, 20, rng))) * smoothstep(0.004, 0.01, white)
-    picture = _print(picture, "8fb4c0", shade * foam * 0.8, grain, shift=(0.0015, 0.001))
     thin = np.clip(0.55 - 0.14 * noise(size, 14, rng), 0.3, 0.8)
-    line = np.maximum(_contour(inside), 0.92 * _contour(foam)) if len(crest) else _contour(inside)
-    key = smoothstep(-0.15, 0.15, line - thin)
-    return _print(picture, "14213f", key, grain * 0.6)
+    line = _contour(inside)
+    if foam_shapes:
+        picture = mix(picture, ramp(colours("f5efdc f8f4e6"), 0.5 + 0.2 * fibre), foam)
+        within = depth(foam)
+        curls = smoothstep(0.3, 0.7, np.sin(within * 420 + 2 * noise(size, 20, rng))) * smoothstep(0.004, 0.01, within)
+        picture = _print(picture, "8fb4c0", 0.8 * curls * foam, grain, shift=(0.0015, 0.001))
+        line = np.maximum(line, 0.92 * _contour(foam))
+    return _print(picture, "14213f", smoothstep(-0.15, 0.15, line - thin), grain * 0.6)
 
 
 def _contour(mask: Array) -> Array:
@@ -167,19 +113,17 @@ def _foam(crest: Array, rng: Rng) -> list[Array]:
     normal = np.stack([step[:, 1], -step[:, 0]], -1) / (np.hypot(*step.T)[:, None] + 1e-9)
     reach = np.linspace(0, 1, len(crest))
     shapes = []
-    circle = np.linspace(0, 2 * np.pi, 20, dtype=np.float32)
-    ring = np.stack([np.cos(circle), np.sin(circle)], -1)
     for i in range(0, len(crest), 2):
         swell = 0.008 + 0.028 * reach[i] ** 1.5
         for deep in np.arange(0, 1 + 1.2 * reach[i], 0.8):
             centre = crest[i] - normal[i] * swell * (0.5 + 1.1 * deep) + rng.normal(0, 0.25 * swell, 2)
-            shapes.append(centre + ring * swell * rng.uniform(0.5, 0.95))
+            shapes.append(centre + circle(20) * swell * rng.uniform(0.5, 0.95))
     for i in range(len(crest) // 3, len(crest), 5):
         long = rng.uniform(0.7, 1.3) * (0.012 + 0.036 * reach[i] ** 1.3)
         bearing = np.arctan2(normal[i, 1], normal[i, 0]) + rng.normal(0, 0.25)
-        for split in (-0.55, 0.05, 0.6):
-            shapes.append(_claw(crest[i] - 0.3 * long * normal[i], bearing + split, long * rng.uniform(0.8, 1.25)))
-    return [shape.astype(np.float32) for shape in shapes]
+        root = crest[i] - 0.3 * long * normal[i]
+        shapes += [_claw(root, bearing + split, long * rng.uniform(0.8, 1.25)) for split in (-0.55, 0.05, 0.6)]
+    return shapes
 
 
 def _claw(root: Array, bearing: float, long: float) -> Array:
@@ -191,56 +135,55 @@ def _claw(root: Array, bearing: float, long: float) -> Array:
     return np.concatenate([spine + side, (spine - side)[::-1]])
 
 
-def _spray(picture: Array, rng: Rng, grain: Array) -> Array:
+def _spray(picture: Array, grain: Array, rng: Rng) -> Array:
     """Drops of foam thrown over the hollow of the wave."""
     count = 130
     bearing = rng.uniform(-1.9, 0.9, count)
     away = 0.03 + np.abs(rng.normal(0, 0.09, count))
     centre = np.stack([0.44 + (0.1 + away) * np.cos(bearing), 0.2 + (0.07 + away) * np.sin(bearing)], -1)
-    circle = np.linspace(0, 2 * np.pi, 12)
-    ring = np.stack([np.cos(circle), np.sin(circle)], -1)
-    drops = (centre[:, None] + ring * rng.uniform(0.0012, 0.0045, (count, 1, 1))).astype(np.float32)
-    cover = (number(drops, len(picture)) >= 0).astype(np.float32)
-    return _print(picture, "f8f4e6", cover, grain * 0.2)
+    drops = centre[:, None] + circle(12) * rng.uniform(0.0012, 0.0045, (count, 1, 1))
+    return _print(picture, "f8f4e6", silhouette(drops, len(picture)), grain * 0.2)
 
 
 def linocut(size: int, rng: Rng) -> Array:
-    """Black lino over vermilion and ochre: a sun with gouged rays, birds, hills and reeds."""
+    """Black lino over vermilion, ochre and green: a sun with gouged rays, birds, hills and leaves."""
     x, y = grid(size)
     fibre = paper(size, rng)
-    ink_film = noise(size, 230, rng, octaves=2) + 0.5 * noise(size, 12, rng)
-    cx, cy = 0.56, 0.42
-    r, a = np.hypot(x - cx, y - cy), np.arctan2(y - cy, x - cx)
+    film = noise(size, 230, rng, octaves=2) + 0.5 * noise(size, 12, rng)
     jitter = 0.5 * noise(size, 9, rng)
-    sheet = ramp(colours("dccba0 ecdfbd f4ecd2"), np.asarray(0.55 + 0.14 * fibre, np.float32))
-    warm = smoothstep(0.75, 0.15, r)
-    picture = _print(sheet, "e0a640", warm * 0.95 * (0.9 + 0.1 * fibre), ink_film)
-    picture = _print(picture, "c23b22", smoothstep(0.003, -0.001, r - 0.155), ink_film, shift=(0.003, -0.003))
-    far = 0.66 + 0.03 * np.sin(6 * x + 1) + 0.015 * np.sin(15 * x)
-    near = 0.78 + 0.035 * np.sin(5 * x + 3.4) + 0.012 * np.sin(13 * x + 1)
-    picture = _print(picture, "2f6f6a", smoothstep(-0.001, 0.002, y - far), ink_film, shift=(-0.003, 0.002))
-    ray = a * 26 / np.pi + jitter * 0.5
-    carved = _gouges(
-        ray, r / 0.075 + 0.9 * np.sin(np.floor(ray) * 12.9898) * 3, 0.22 + 0.62 * smoothstep(0.62, 0.16, r)
-    )
-    sky = np.where(r < 0.172, smoothstep(0.003, -0.001, 0.165 - r), carved)
-    rim = smoothstep(0.008, 0.004, np.abs(r - 0.18))
-    white = np.maximum(np.where(r < 0.165, 1, sky), rim)
-    face = _gouges(r * 95 + jitter, a * 7 + 3 * np.sin(np.floor(r * 95) * 7.1), np.full_like(r, 0.8))
-    white = np.where(r < 0.165, np.maximum(face, smoothstep(0.2, -0.2, y - cy + 0.05)), white)
-    for edge, rate, lean, open_ in [(far, 40, 0.5, 0.8), (near, 27, -0.7, 0.75)]:
-        below = y - edge
-        furrow = below * rate * 1.6 + 3 * lean * x + 0.5 * jitter
-        land = _gouges(furrow, x * 12 + below * 20 * lean + 4 * np.sin(np.floor(furrow) * 3.7), open_ - below * 0.9)
-        land = np.maximum(land * smoothstep(0.004, 0.01, below), smoothstep(0.0035, 0.0015, np.abs(below - 0.001)))
-        white = np.where(below > 0, land, white)
-    black = 1 - white
+    r = np.hypot(x - _SUN[0], y - _SUN[1])
+    far = y - 0.66 - 0.03 * np.sin(6 * x + 1) - 0.015 * np.sin(15 * x)
+    near = y - 0.78 - 0.035 * np.sin(5 * x + 3.4) - 0.012 * np.sin(13 * x + 1)
+    picture = ramp(colours("dccba0 ecdfbd f4ecd2"), 0.55 + 0.14 * fibre)
+    picture = _print(picture, "e0a640", smoothstep(0.75, 0.15, r) * (0.86 + 0.1 * fibre), film)
+    picture = _print(picture, "c23b22", smoothstep(0.003, -0.001, r - 0.155), film, shift=(0.003, -0.003))
+    picture = _print(picture, "2f6f6a", smoothstep(-0.001, 0.002, far), film, shift=(-0.003, 0.002))
+    cut = _sunburst(x, y, jitter)
+    for below, rows, lean, wide in [(far, 64, 0.5, 0.8), (near, 43, -0.7, 0.75)]:
+        furrow = below * rows + 3 * lean * x + 0.5 * jitter
+        land = _gouges(furrow, x * 12 + below * 20 * lean + 4 * np.sin(np.floor(furrow) * 3.7), wide - below * 0.9)
+        crest = smoothstep(0.0035, 0.0015, np.abs(below - 0.001))
+        cut = np.where(below > 0, np.maximum(land * smoothstep(0.004, 0.01, below), crest), cut)
     plants, veins = _plants(size, rng)
-    halo = blur(plants, 0.003)
-    black = np.where(plants > 0, 1 - veins, np.where(halo > 0.04, 0, black))
+    cut = np.where(plants > 0, veins, np.where(blur(plants, 0.003) > 0.04, 1, cut))
     birds = _birds(size)
-    black = np.where(birds > 0, 0, np.where(blur(birds, 0.006) > 0.04, 1, black))
-    return age(_key(picture, np.asarray(black, np.float32), ink_film, rng), rng, amount=0.02)
+    cut = np.where(birds > 0, 1, np.where(blur(birds, 0.006) > 0.04, 0, cut))
+    return age(_key(picture, 1 - cut, film, rng), rng, amount=0.02)
+
+
+_SUN = (0.56, 0.42)
+
+
+def _sunburst(x: Array, y: Array, jitter: Array) -> Array:
+    """The sun's disc, its clear rim and the rays in the sky, 1 where the gouge has been."""
+    r, a = np.hypot(x - _SUN[0], y - _SUN[1]), np.arctan2(y - _SUN[1], x - _SUN[0])
+    ray = a * 26 / np.pi + jitter * 0.5
+    rays = _gouges(ray, r / 0.075 + 2.7 * np.sin(np.floor(ray) * 12.9898), 0.22 + 0.62 * smoothstep(0.62, 0.16, r))
+    rim = smoothstep(0.008, 0.004, np.abs(r - 0.18))
+    ring = r * 95 + jitter
+    disc = _gouges(ring, a * 7 + 3 * np.sin(np.floor(r * 95) * 7.1), np.full_like(r, 0.8))
+    disc = np.maximum(disc, smoothstep(0.2, -0.2, y - _SUN[1] + 0.05))
+    return np.where(r < 0.165, disc, np.where(r < 0.172, rim, np.maximum(rays, rim)))
 
 
 def _gouges(across: Array, along: Array, open_: Array) -> Array:
@@ -248,7 +191,7 @@ def _gouges(across: Array, along: Array, open_: Array) -> Array:
     v = np.abs((across % 1) - 0.5) * 2
     u = along % 1
     width = np.clip(open_, 0, 0.95) * np.clip(np.sin(np.pi * np.clip(u * 1.08, 0, 1)), 0, 1) ** 0.55
-    return smoothstep(0.06, -0.06, np.asarray(v - width, np.float32))
+    return smoothstep(0.06, -0.06, v - width)
 
 
 def _key(picture: Array, black: Array, film: Array, rng: Rng) -> Array:
@@ -262,37 +205,34 @@ def _key(picture: Array, black: Array, film: Array, rng: Rng) -> Array:
 
 
 def _plants(size: int, rng: Rng) -> tuple[Array, Array]:
-    """Reeds and leaves in the foreground: where they stand, and the cuts that show their veins."""
-    stems, cuts = [], []
+    """Leafy stems in the foreground: where they stand, and the cuts that show their veins."""
+    shapes, cuts = [], []
+    t, s = np.linspace(0, 1, 40), np.linspace(0, 1, 12)
     for root, lean, tall in [(0.03, 0.1, 0.74), (0.16, 0.2, 0.42), (0.97, -0.1, 0.7), (0.8, -0.16, 0.36)]:
-        t = np.linspace(0, 1, 40)
-        spine = np.stack([root + lean * t**1.8, 1.02 - tall * t], -1)
-        stems.append(ribbon(spine, 0.006 * (1.2 - t)))
+        stem = np.stack([root + lean * t**1.8, 1.02 - tall * t], -1)
+        shapes.append(ribbon(stem, 0.006 * (1.2 - t)))
         for i in range(8, 40, 7):
             for side in (-1, 1):
                 long = 0.17 * (1.2 - 0.8 * t[i]) * rng.uniform(0.85, 1.15)
-                s = np.linspace(0, 1, 12)
-                up = -1.0 - 0.25 * side * lean
-                leaf = spine[i] + np.stack([side * long * s, up * long * (0.75 * s - 0.55 * s**2.2)], -1)
-                stems.append(ribbon(leaf, 0.027 * (1.15 - 0.6 * t[i]) * np.sin(np.pi * s**0.8) + 0.001))
-                cuts.append(ribbon(leaf[1:-1], 0.0022 * np.ones(10)))
+                rise = -1.0 - 0.25 * side * lean
+                leaf = stem[i] + long * np.stack([side * s, rise * (0.75 * s - 0.55 * s**2.2)], -1)
+                shapes.append(ribbon(leaf, 0.027 * (1.15 - 0.6 * t[i]) * np.sin(np.pi * s**0.8) + 0.001))
+                cuts.append(ribbon(leaf[1:-1], np.full(10, 0.0022)))
                 cuts += [
-                    ribbon(np.stack([leaf[k], leaf[k] + [side * 0.016, -0.014 * turn]]), np.array([0.002, 0.0007]))
-                    for k in range(3, 10, 2)
+                    ribbon(vein + np.array([[0, 0], [side * 0.016, -0.014 * turn]]), np.array([0.002, 0.0007]))
+                    for vein in leaf[3:10:2]
                     for turn in (-0.6, 1)
                 ]
-    plants = (number([s.astype(np.float32) for s in stems], size) >= 0).astype(np.float32)
-    return plants, (number([c.astype(np.float32) for c in cuts], size) >= 0).astype(np.float32)
+    return silhouette(shapes, size), silhouette(cuts, size)
 
 
 def _birds(size: int) -> Array:
     """Three birds in flight, as a mask."""
     shapes = []
-    for bx, by, span in [(0.3, 0.2, 0.12), (0.5, 0.1, 0.085), (0.2, 0.34, 0.07)]:
-        t = np.linspace(-1, 1, 31)
-        lift = -0.42 * np.abs(t) ** 0.7 + 0.38 * np.abs(t) ** 2
-        wing = np.stack([bx + span * t, by + span * lift], -1)
-        shapes.append(ribbon(wing, span * 0.11 * (1 - np.abs(t) ** 1.5) + 0.0008))
-        body = np.linspace(0, 2 * np.pi, 20)
-        shapes.append(np.stack([bx + span * 0.09 * np.cos(body), by + span * (0.04 + 0.26 * np.sin(body))], -1))
-    return (number([s.astype(np.float32) for s in shapes], size) >= 0).astype(np.float32)
+    t = np.linspace(-1, 1, 31)
+    lift = -0.42 * np.abs(t) ** 0.7 + 0.38 * t**2
+    for cx, cy, span in [(0.3, 0.2, 0.12), (0.5, 0.1, 0.085), (0.2, 0.34, 0.07)]:
+        wings = np.stack([cx + span * t, cy + span * lift], -1)
+        shapes.append(ribbon(wings, span * 0.11 * (1 - np.abs(t) ** 1.5) + 0.0008))
+        shapes.append([cx, cy + 0.04 * span] + circle(20) * [0.09 * span, 0.26 * span])
+    return silhouette(shapes, size)

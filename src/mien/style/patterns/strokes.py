@@ -83,7 +83,7 @@ def number(shapes: Array | list[Array], size: int) -> NDArray[np.int32]:
     plane = Image.new("I", (size, size), -1)
     draw = ImageDraw.Draw(plane)
     for index, shape in enumerate(shapes):
-        draw.polygon((shape * size).ravel().tolist(), fill=index)
+        draw.polygon((shape * size - 0.5).ravel().tolist(), fill=index)  # whole numbers are pixel centres
     return np.asarray(plane, np.int32)
 
 

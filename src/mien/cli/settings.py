@@ -1,0 +1,88 @@
+"""An options record as command-line options: names, types, choices, defaults and help come from the record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mien.errors import OptionError
+from mien.style.options import StyleOptions, parse_layers
+
+_LAYERS = ("content_layers", "style_layers")
+_NUMBERS = {"steps": int, "style_weights": float}
+
+
+def options_of(record: type[StyleOptions], *, skip: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+    """A decorator that gives a command one option for every field of `record`; unset ones are None."""
+
+    def decorate(command: Any) -> Any:
+        for item in reversed(dataclasses.fields(record)):
+            if item.name not in skip:
+                command = _option(item)(command)
+        return command
+
+    return decorate
+
+
+def _option(item: dataclasses.Field[Any]) -> Callable[[Any], Any]:
+    flag = "--" + item.name.replace("_", "-")
+    meta, default = item.metadata, item.default
+    help = meta["help"]
+    if isinstance(default, bool):
+        return click.option(flag, item.name, is_flag=True, default=None, help=help)
+    if meta["choices"]:
+        help = f"{help}: {', '.join(meta['choices'])}"
+    if default is not None:
+        help = f"{help} [{default}]"
+    kind: Any = str
+    if isinstance(default, int):
+        kind = int
+    elif isinstance(default, float) or item.type == "float | None":
+        kind = float
+    return click.option(flag, item.name, type=kind, default=None, metavar=item.name.upper(), help=help)
+
+
+def parsed(name: str, value: Any) -> Any:
+    """The text of one option as the record's field takes it."""
+    if not isinstance(value, str):
+        return value
+    if name in _LAYERS:
+        return parse_layers(value)
+    if name in _NUMBERS:
+        try:
+            return tuple(_NUMBERS[name](part) for part in value.split(","))
+        except ValueError:
+            raise OptionError(f"Expected {name} as numbers with commas, like 60,40,20; got {value!r}.") from None
+    return value
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The options that were set, parsed, from a command's keyword arguments."""
+    names = {item.name for item in dataclasses.fields(StyleOptions)}
+    return {name: parsed(name, value) for name, value in values.items() if name in names and value is not None}
+
+
+def sweep(text: str) -> tuple[str, tuple[Any, ...]]:
+    """`strength=0.2,0.5,0.8` as the option's name and its values; lists of layers or steps are parted by semicolons."""
+    name, equals, rest = text.partition("=")
+    name = name.strip().lstrip("-").replace("-", "_")
+    fields = {item.name: item for item in dataclasses.fields(StyleOptions)}
+    if not equals or name not in fields:
+        raise OptionError(f"Expected --sweep OPTION=VALUE,VALUE,… with a setting of mien style, got {text!r}.")
+    parts = [p.strip() for p in rest.split(";" if name in (*_LAYERS, *_NUMBERS) else ",") if p.strip()]
+    if not parts:
+        raise OptionError(f"Expected at least one value to sweep {name} over, got none.")
+    return name, tuple(_value(fields[name], part) for part in parts)
+
+
+def _value(item: dataclasses.Field[Any], text: str) -> Any:
+    if isinstance(item.default, bool):
+        return text.lower() in ("1", "true", "yes", "on")
+    number = item.type in ("int", "float", "float | None")
+    try:
+        return (int(text) if item.type == "int" else float(text)) if number else parsed(item.name, text)
+    except ValueError:
+        raise OptionError(f"Expected numbers to sweep {item.name} over, got {text!r}.") from None

@@ -1,0 +1,52 @@
+"""The costs of a painting as a table and as a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from mien import images
+from mien.style.painting import Iterate
+
+COLUMNS = ("level", "size", "step", "total", "content", "style", "seconds")
+
+
+def save_log(path: str | Path, history: Sequence[Iterate], *, force: bool = False) -> tuple[Path, Path]:
+    """Write PATH as CSV, one row a step, and beside it a PNG that plots J, J_content and J_style; return both paths."""
+    path = Path(path)
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    table.writerows([getattr(iterate, column) for column in COLUMNS] for iterate in history)
+    images.write_whole(path, lambda file: file.write(text.getvalue().encode()), force=force)
+    picture = path.with_suffix(".png")
+    images.write_whole(picture, lambda file: file.write(_plot(history)), force=force)
+    return path, picture
+
+
+def _plot(history: Sequence[Iterate]) -> bytes:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"font.size": 9}):
+        figure = Figure(figsize=(7, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        steps = range(1, len(history) + 1)
+        for name, label in (("total", "J"), ("content", "J content"), ("style", "J style")):
+            # A cost of nothing (the photo's own content) has no place on a logarithmic axis.
+            values = [getattr(i, name) or float("nan") for i in history]
+            axes.plot(steps, values, label=label, linewidth=1.6)
+        for before, after, step in zip(history, history[1:], steps, strict=False):
+            if after.level != before.level:
+                axes.axvline(step + 0.5, color="0.75", linewidth=0.8)
+                axes.annotate(
+                    f" {after.size} px", (step + 0.5, 1.0), xycoords=("data", "axes fraction"), va="top", color="0.4"
+                )
+        axes.set(yscale="log", xlabel="step", ylabel="cost")
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
