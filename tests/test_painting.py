@@ -303,10 +303,11 @@ def test_a_painting_stopped_twice_ends_bit_equal(photo, pattern):
 
 def test_a_painting_stopped_after_a_restart_ends_bit_equal(photo, pattern):
     # A huge step: the picture only gets worse, and the optimiser starts again from the best with half the step.
-    changes = SKETCH | {"steps": (80,), "optimiser": "gradient", "step": 5.0}
+    changes = SKETCH | {"steps": (160,), "optimiser": "gradient", "step": 5.0}
     uninterrupted = run(begin(photo, pattern, **changes))
-    state = stopped_at((1, 60), photo, pattern, **changes)
-    assert json.loads(state[1])["restarts"] > 0
+    state = stopped_at((1, 90), photo, pattern, **changes)
+    assert json.loads(state[1])["restarts"] == 1
+    assert uninterrupted.state()[1]["restarts"] > 1
     assert_same(go_on(state, photo, pattern, **changes), uninterrupted)
 
 
@@ -608,6 +609,14 @@ def test_luminance_keeps_a_grey_photo_grey_in_the_colours_of_no_style(pattern):
     assert (coloured.max(-1) - coloured.min(-1)).max() > 10
 
 
+def test_luminance_compares_light_and_dark_alone(photo, pattern):
+    canvas = begin(photo, pattern, colour="luminance", **SKETCH).canvas
+    content = canvas.content(Level(48, 32, 1))
+    assert (content.amax(1) - content.amin(1)).max() < 1e-6
+    (sample,) = canvas.styles(Level(48, 32, 1))
+    assert (sample.picture.amax(1) - sample.picture.amin(1)).max() < 0.01
+
+
 def test_a_grey_picture_is_painted_in_colour(pattern):
     grey = images.resize(skimage.data.camera(), 64, 48)
     assert grey.ndim == 2
@@ -664,6 +673,15 @@ def test_a_faithful_painting_starts_and_moves_as_its_source_does_at_one_scale(ph
     assert a_painting.options.start == source.start
     assert a_painting.options.optimiser == source.optimiser
     assert a_painting.options.step == source.step
+
+
+def test_a_faithful_painting_never_starts_again_from_its_best_picture(photo, pattern):
+    changes = SKETCH | {"steps": (60,), "optimiser": "gradient", "step": 5.0, "recipe": "lecture", "start": "noise"}
+    patient, faithful = (
+        run(begin(photo, pattern, faithful=f, **changes)).state()[1]["restarts"] for f in (False, True)
+    )
+    assert patient == 1
+    assert faithful == 0
 
 
 def test_a_preview_is_small_and_short(photo, pattern):

@@ -55,7 +55,7 @@ class Card:
 @click.option("--style", metavar="STYLE", default=STYLE, help=f"a picture or @pattern [{STYLE}]")
 @click.option("--out", metavar="FOLDER", default="demo", help="where the pictures and the page go [demo]")
 @click.option("--size", type=click.IntRange(64, 4096), default=384, help="long side of the painting [384]")
-@click.option("--small", type=click.IntRange(32, 1024), default=192, help="long side of the six small ones [192]")
+@click.option("--small", type=click.IntRange(32, 1024), default=224, help="long side of the six small ones [224]")
 @click.option("--quiet", is_flag=True, help="no progress line")
 @click.option("--open", "open_", is_flag=True, help="open the page when it is done")
 def demo(photo: str | None, style: str, out: str, size: int, small: int, quiet: bool, open_: bool) -> None:

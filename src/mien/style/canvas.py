@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,12 +107,11 @@ class Canvas:
         if self._photo is None:
             return painted
         photo = _unit(images.resize(self._photo, level.width, level.height))
-        coloured = colour.finish(painted, photo, mode=self.options.colour)
+        coloured: NDArray[np.floating[Any]] = colour.finish(painted, photo, mode=self.options.colour)
         where = self.regions(level)
         if where is not None:
             coloured = masks.composite(coloured, photo, where.coverage)
-        finished: NDArray[np.float32] = coloured.astype(np.float32)
-        return finished
+        return coloured.astype(np.float32)
 
     def alpha(self, level: Level) -> NDArray[np.uint8] | None:
         """The photo's transparency at a scale."""

@@ -135,7 +135,8 @@ def wasserstein2_cost(style: tuple[Tensor, Tensor], generated: tuple[Tensor, Ten
 
 def _root(cov: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(cov)
-    return (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.transpose(-1, -2)
+    root: Tensor = (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.transpose(-1, -2)
+    return root
 
 
 class _BuresOverlap(torch.autograd.Function):
@@ -150,7 +151,8 @@ class _BuresOverlap(torch.autograd.Function):
         values, vectors = torch.linalg.eigh(root @ cov @ root)
         roots = values.clamp(min=0).sqrt()
         ctx.save_for_backward(root, vectors, roots)
-        return roots.sum()
+        total: Tensor = roots.sum()
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

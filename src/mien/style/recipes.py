@@ -69,7 +69,7 @@ RECIPES: dict[str, Recipe] = {
             content_layers={"relu4_2": 1.0},
             style_layers=_equal(FIRST_OF_BLOCK),
             alpha=1.0,
-            beta=5.0,
+            beta=4.0,
             faithful=Faithful(start="content", optimiser="lbfgs", steps=500),
         ),
         Recipe(
