@@ -88,7 +88,7 @@ def memory(content: str, style: str, size: str, precision: str, steps: str) -> d
     import torch
 
     from mien.backbones import load_backbone
-    from mien.style.transfer import transfer
+    from mien.style.stylize import transfer
 
     net = load_backbone("vgg19", dtype=getattr(torch, precision))
     transfer(content, style, size=64, steps=(1,), precision=precision)
@@ -110,7 +110,7 @@ def memory(content: str, style: str, size: str, precision: str, steps: str) -> d
 
 def preview(content: str, style: str, out: str) -> dict[str, Any]:
     """Seconds of a preview, its file written, once everything is imported."""
-    from mien.style.transfer import transfer
+    from mien.style.stylize import transfer
 
     start = time.perf_counter()
     transfer(content, style, preview=True).save(out, force=True)

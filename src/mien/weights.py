@@ -171,9 +171,9 @@ def fetch(name: str, *, progress: Callable[[int, int], None] | None = None) -> P
     if weights.url is None:
         raise WeightsError(f"The weights {name} come with a package, not by download. {_remedy(weights)}")
     target = cache_folder() / weights.file
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with urllib.request.urlopen(weights.url, timeout=60) as answer, partial.open("wb") as file:
             total, received = int(answer.headers.get("Content-Length") or 0), 0
             while block := answer.read(1 << 20):
@@ -189,5 +189,6 @@ def fetch(name: str, *, progress: Callable[[int, int], None] | None = None) -> P
             f"Expected to download {weights.url}, but: {error}. Download it by hand and put it into {target.parent}."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.is_file():
+            partial.unlink()
     return target

@@ -98,6 +98,8 @@ class ModuleBackbone:
 
         def tap(path: str, out: Tensor) -> None:
             # A clone: a following in-place ReLU would otherwise overwrite what was tapped.
+            if path in taps:
+                return
             taps[path] = out.float() if out.dtype != torch.float32 else out.clone()
             waiting.discard(path)
             if not waiting:

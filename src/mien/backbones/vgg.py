@@ -141,6 +141,8 @@ def _read_torchvision(path: Path, network: str) -> dict[str, tuple[Tensor, Tenso
     """Torchvision's state dict: `features.N.weight` and `.bias`, convolutions in the order of computation."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     kernels = sorted((k for k in state if k.startswith("features.") and k.endswith(".weight")), key=_position)
+    if len(kernels) != len(_convolutions(network)):
+        raise WeightsMismatch(f"Expected {len(_convolutions(network))} convolutions in {path}, got {len(kernels)}.")
     return {
         layer: _checked(state[k], state[k[:-6] + "bias"], layer=layer, shape=(outputs, inputs, 3, 3), path=path)
         for k, (layer, inputs, outputs) in zip(kernels, _convolutions(network), strict=True)

@@ -20,7 +20,7 @@ from mien.style.log import save_log
 from mien.style.options import StyleOptions
 from mien.style.painting import Iterate, Painting
 from mien.style.state import Saved, check_same_job, load_state, save_state
-from mien.style.transfer import result
+from mien.style.stylize import result
 
 PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"}
 FRAMES = 24  # of an evolution GIF; its strip shows a quarter of them

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from mien.style.options import StyleOptions
 
 if TYPE_CHECKING:
-    from mien.style.transfer import Cost, Iterate, Painting, Result, result, transfer
+    from mien.style.stylize import Cost, Iterate, Painting, Result, result, transfer
 
 __all__ = ["Cost", "Iterate", "Painting", "Result", "StyleOptions", "result", "transfer"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module("mien.style.transfer"), name)
+        return getattr(importlib.import_module("mien.style.stylize"), name)
     raise AttributeError(f"module 'mien.style' has no attribute {name!r}")
 
 

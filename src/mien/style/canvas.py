@@ -125,7 +125,8 @@ class Canvas:
 
 
 def _unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / 255
+    unit: NDArray[np.float32] = np.divide(pixels, 255, dtype=np.float32)
+    return unit
 
 
 def _small(pixels: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:

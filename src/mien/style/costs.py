@@ -174,6 +174,8 @@ def total_variation(x: Tensor) -> Tensor:
 def laplacian(x: Tensor, *, pool: int = 4) -> Tensor:
     """The Laplacian (B, C, h, w) of x averaged over `pool` × `pool` pixels (Li et al. 2017, Laplacian-steered)."""
     small = NF.avg_pool2d(x, pool) if min(x.shape[-2:]) >= 3 * pool else x
+    if min(small.shape[-2:]) < 3:
+        small = NF.pad(small, (1, 1, 1, 1), mode="replicate")
     kernel = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], device=x.device, dtype=x.dtype)
     C = x.shape[1]
     edges: Tensor = NF.conv2d(small, kernel.expand(C, 1, 3, 3), groups=C)

@@ -95,7 +95,7 @@ class Objective:
             return costs.squared_error(a_C, a_G)
         cost = costs.mean_squared_error(a_C, a_G)
         if self.recipe.style == "relative":
-            cost = cost / self._content_scale[layer]
+            cost = cost / max(self._content_scale[layer], 1e-12)
         return cost
 
     # -- style ---------------------------------------------------------------------------------------------------------
@@ -156,10 +156,13 @@ class Objective:
         """Mean-and-deviation or Wasserstein-2 cost, relative to the style's own energy tr(E[F Fᵀ])."""
         (G_S, mean_S), (G_G, mean_G) = target, found
         energy = G_S.diagonal(dim1=-2, dim2=-1).sum().clamp(min=1e-12)
+        floor = 1e-6 * energy / mean_S.shape[-1]
         cov_S, cov_G = _covariance(G_S, mean_S), _covariance(G_G, mean_G)
         if self.options.style_cost == "wasserstein":
             return costs.wasserstein2_cost((mean_S, cov_S), (mean_G, cov_G)) / energy
-        return costs.mean_deviation_cost((mean_S, _deviation(cov_S)), (mean_G, _deviation(cov_G))) / energy
+        return (
+            costs.mean_deviation_cost((mean_S, _deviation(cov_S, floor)), (mean_G, _deviation(cov_G, floor))) / energy
+        )
 
     def _guide(self, layer: str, F: Tensor) -> Tensor | None:
         if self._regions is None:
@@ -173,5 +176,5 @@ def _covariance(G: Tensor, mean: Tensor) -> Tensor:
     return G - mean.unsqueeze(-1) * mean.unsqueeze(-2)
 
 
-def _deviation(cov: Tensor) -> Tensor:
-    return cov.diagonal(dim1=-2, dim2=-1).clamp(min=0).add(1e-6).sqrt()
+def _deviation(cov: Tensor, floor: Tensor) -> Tensor:
+    return cov.diagonal(dim1=-2, dim2=-1).clamp(min=0).add(floor).sqrt()

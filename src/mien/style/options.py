@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ class StyleOptions:
     )
     laplacian: float = option(0.0, "weight of keeping the photo's edges (0 none, 1 clearly)", low=0)
     tv: float | None = option(None, "weight of smoothness, total variation (default: the recipe's)", low=0)
-    style_weights: tuple[float, ...] | None = option(None, "how much each style counts (default: equally)")
+    style_weights: tuple[float, ...] | None = option(None, "how much each style counts (default: equally)", low=0)
     style_scale: float = option(
         1.0, "size of the style picture against the painting: larger, broader strokes", low=0.05, high=8
     )
@@ -57,6 +58,8 @@ class StyleOptions:
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             _check(item, getattr(self, item.name))
+        if self.style_weights is not None and sum(self.style_weights) <= 0:
+            raise OptionError(f"Expected style weights of which one is more than 0, got {self.style_weights}.")
         if self.texture and self.start not in ("content", "noise", "style"):
             raise OptionError(f"Expected a texture to start from noise or style, got start={self.start!r}.")
 
@@ -92,10 +95,35 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "a text"),
+    "tuple[int, ...]": ((int,), "whole numbers, like (60, 40)"),
+    "tuple[float, ...]": ((int, float), "numbers, like (1.0, 2.0)"),
+    "tuple[tuple[str, float], ...]": ((int, float), "pairs of a layer and its weight, like (('relu1_1', 1.0),)"),
+}
+
+
+def _check_type(item: dataclasses.Field[Any], value: Any) -> None:
+    """Refuse a value that is not of the field's annotation, down to the elements of tuples."""
+    annotation = str(item.type).removesuffix(" | None")
+    kinds, described = _TYPES[annotation]
+    elements: Any = value if annotation.startswith("tuple[") else (value,)
+    right = isinstance(elements, tuple)
+    if right and "str, float" in annotation:
+        right = all(isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str) for p in elements)
+        elements = tuple(p[1] for p in elements) if right else ()
+    if not right or any(not isinstance(e, kinds) or isinstance(e, bool) != (annotation == "bool") for e in elements):
+        raise OptionError(f"Expected {item.name} to be {described}, got {value!r}.")
+
+
 def _check(item: dataclasses.Field[Any], value: Any) -> None:
     meta = item.metadata
     if value is None:
         return
+    _check_type(item, value)
     if meta["choices"] and value not in meta["choices"]:
         near = difflib.get_close_matches(str(value), meta["choices"], n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
@@ -105,8 +133,9 @@ def _check(item: dataclasses.Field[Any], value: Any) -> None:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         low, high = meta["low"], meta["high"]
-        if number != number or (low is not None and number < low) or (high is not None and number > high):
-            span = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+        if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
+            span = "a finite number" if low is None else f"at least {low:g}"
+            span = span if high is None else f"between {low:g} and {high:g}"
             raise OptionError(f"Expected {item.name} to be {span}, got {number}.")
 
 

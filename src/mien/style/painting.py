@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import images
+from mien.errors import MienError
 from mien.backbones import load_backbone
 from mien.style import canvas, memory, optimisers, pyramid
 from mien.style.device import place
@@ -111,19 +112,23 @@ class Painting:
         self._still: Tensor | None = None
         self._optimiser = optimisers.make(options.optimiser, step=options.step)
         self._since_best, self._restarts = 0, 0
-        self._seconds_before, self._started = 0.0, time.perf_counter()
+        self._seconds_before: float = 0.0
+        self._started: float | None = None
 
     # -- running -------------------------------------------------------------------------------------------------------
 
     def run(self) -> Iterator[Iterate]:
         """Paint from where the painting stands to its end."""
         self._started = time.perf_counter()
-        while self.level < len(self.levels):
-            if self._objective is None:
-                self._begin_level()
-            while self.step < self.levels[self.level].steps and not self._late() and self._restarts <= RESTARTS:
-                yield self._one_step()
-            self._end_level()
+        try:
+            while self.level < len(self.levels):
+                if self._objective is None:
+                    self._begin_level()
+                while self.step < self.levels[self.level].steps and not self._late() and self._restarts <= RESTARTS:
+                    yield self._one_step()
+                self._end_level()
+        finally:
+            self._seconds_before, self._started = self.seconds, None
 
     @property
     def done(self) -> bool:
@@ -133,7 +138,8 @@ class Painting:
     @property
     def seconds(self) -> float:
         """Painting time, over all sessions of a resumed painting."""
-        return self._seconds_before + time.perf_counter() - self._started
+        running = 0.0 if self._started is None else time.perf_counter() - self._started
+        return self._seconds_before + running
 
     def _begin_level(self, *, x: Tensor | None = None) -> None:
         here = self.levels[self.level]
@@ -209,6 +215,11 @@ class Painting:
         candidates = [self.x] if self.best is None else [self.best.x, self.x]
         judged = [Best(x, self._evaluate(_in_8_bits(x) if finest else x)) for x in candidates]
         self.best = min(judged, key=lambda best: best.cost.total if np.isfinite(best.cost.total) else np.inf)
+        if not np.isfinite(self.best.cost.total):
+            raise MienError(
+                f"Expected a cost that is a number, got {self.best.cost.total} at every step of {self.options.backbone}. "
+                "Try --precision float32; with your own network, look for NaN in its activations."
+            )
         self.level += 1
         self._objective = None
 
@@ -281,7 +292,7 @@ class Painting:
         plain: dict[str, Any] = {
             "level": self.level,
             "step": self.step,
-            "taken": self.taken,
+            "taken": list(self.taken),
             "since_best": self._since_best,
             "restarts": self._restarts,
             "seconds": self.seconds,
@@ -299,7 +310,7 @@ class Painting:
         tensors = {k: v.to(self.options.device) for k, v in tensors.items()}
         self.level, self.step, self.taken = plain["level"], plain["step"], list(plain["taken"])
         self._since_best, self._restarts = plain["since_best"], plain["restarts"]
-        self._seconds_before, self._started = plain["seconds"], time.perf_counter()
+        self._seconds_before, self._started = plain["seconds"], None
         self.before = None if plain["before"] is None else Cost(*plain["before"])
         self.history = [
             Iterate(**dict(zip(_KEPT, row, strict=True)), snapshot=self.snapshot) for row in plain["history"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch.nn.functional as NF
@@ -15,12 +16,14 @@ from mien.style.recipes import recipe
 # Long side under which VGG's deepest style layer sees too few positions to have a texture.
 COARSEST = 96
 
-# Steps at the first, second, … scale; each costs four times the one before, and moves less and less.
+# Steps at a scale up to so many pixels: each scale costs four times the one before, and moves less and less.
 STEPS = {
-    "lbfgs": (80, 60, 40, 20, 15, 10),
-    "adam": (200, 120, 80, 50, 40, 30),
-    "gradient": (200, 120, 80, 50, 40, 30),
+    "lbfgs": ((128, 80), (256, 60), (512, 40), (1024, 20), (2048, 12), (math.inf, 8)),
+    "adam": ((128, 200), (256, 120), (512, 80), (1024, 50), (2048, 40), (math.inf, 30)),
+    "gradient": ((128, 200), (256, 120), (512, 80), (1024, 50), (2048, 40), (math.inf, 30)),
 }
+# The finest scale needs no more than this, whatever its size: a coarser one has done the rest.
+MOST_AT_THE_FINEST = {"lbfgs": 40, "adam": 80, "gradient": 80}
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,10 @@ def levels(width: int, height: int, options: StyleOptions) -> tuple[Level, ...]:
     while sizes[0] // 2 >= COARSEST:
         sizes.insert(0, round(sizes[0] / 2))
     if options.steps is None:
-        table = STEPS[options.optimiser]
-        return _at(sizes, (*table, *table[-1:] * len(sizes))[: len(sizes)], width, height)
+        steps = [next(count for limit, count in STEPS[options.optimiser] if size <= limit) for size in sizes]
+        if len(steps) > 1:
+            steps[-1] = min(steps[-1], MOST_AT_THE_FINEST[options.optimiser])
+        return _at(sizes, tuple(steps), width, height)
     if len(options.steps) > len(sizes):
         # More numbers than natural scales: the person wants smaller first scales.
         while len(sizes) < len(options.steps):

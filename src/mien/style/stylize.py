@@ -104,7 +104,7 @@ def result(painting: Painting) -> Result:
 
 def _settings(painting: Painting) -> str:
     """What was done, exactly: the steps really taken, the precision and the number of threads included."""
-    options = replace(painting.options, steps=_steps_taken(painting), seconds=None, faithful=False)
+    options = replace(painting.options, steps=_steps_taken(painting), seconds=None, preview=False)
     return json.dumps(
         {
             "mien": mien.__version__,
