@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mien import images
 from mien.cli.progress import ProgressLine
+from mien.cli.style_files import check_style, make_folder
 from mien.cli.style_jobs import Frames
 from mien.errors import ImageError
 from mien.style import Cost, Painting, StyleOptions, result, sheet
@@ -64,9 +65,10 @@ def demo(photo: str | None, style: str, out: str, size: int, small: int, quiet: 
     The demo's own files in FOLDER are replaced; anything else there is left alone.
     """
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     source = photo or str(example_photo())
     image = images.load(source)
+    check_style(style)
+    make_folder(folder)
     picture = images.resize(image.pixels, *images.fit(*image.size, size))
     images.save(folder / "photo.jpg", picture, force=True)
     main = _paint(source, style, size=size, folder=folder, label="painting", quiet=quiet)

@@ -48,8 +48,11 @@ def _findings() -> Iterator[tuple[str, str, str]]:
     for record in weights.RECORDS.values():
         try:
             yield record.name, f"right, at {weights.find(record.name)}", GOOD
-        except WeightsNotFound:
-            yield record.name, f"not here (optional): mien weights fetch {record.name}", FAIR
+        except WeightsNotFound as error:
+            # What a package carries is the default; the others only add to it.
+            optional = record.package is None
+            remedy = f"not here (optional): mien weights fetch {record.name}" if optional else str(error)
+            yield record.name, remedy, FAIR if optional else BAD
         except WeightsError as error:
             yield record.name, str(error), BAD
     if importlib.util.find_spec("torch") is not None:

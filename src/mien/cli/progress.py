@@ -11,17 +11,18 @@ from mien.style import Iterate
 
 
 class ProgressLine:
-    """A context in which `show` is called with every `Iterate`; silent where `quiet`."""
+    """A context in which `show` is called with every `Iterate`; silent where `quiet`, and in a file or pipe."""
 
     def __init__(self, *, quiet: bool = False, label: str = "") -> None:
         self.label = label
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[what]}"),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
-            disable=quiet,
+            disable=quiet or not console.is_terminal,
         )
         self._task = self._progress.add_task(label or "loading", total=None, what="")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from mien.style.options import StyleOptions, parse_layers
 
 _LAYERS = ("content_layers", "style_layers")
 _NUMBERS = {"steps": int, "style_weights": float}
+_SWITCH = {"yes": True, "no": False, "true": True, "false": False, "on": True, "off": False, "1": True, "0": False}
 
 
 def options_of(record: type[StyleOptions], *, skip: tuple[str, ...] = ()) -> Callable[[Any], Any]:
@@ -71,7 +73,9 @@ def sweep(text: str) -> tuple[str, tuple[Any, ...]]:
     name = name.strip().lstrip("-").replace("-", "_")
     fields = {item.name: item for item in dataclasses.fields(StyleOptions)}
     if not equals or name not in fields:
-        raise OptionError(f"Expected --sweep OPTION=VALUE,VALUE,… with a setting of mien style, got {text!r}.")
+        near = difflib.get_close_matches(name, fields, n=1)
+        hint = f" Did you mean {near[0]}?" if near and name not in fields else ""
+        raise OptionError(f"Expected --sweep OPTION=VALUE,VALUE,… with a setting of mien style, got {text!r}.{hint}")
     parts = [p.strip() for p in rest.split(";" if name in (*_LAYERS, *_NUMBERS) else ",") if p.strip()]
     if not parts:
         raise OptionError(f"Expected at least one value to sweep {name} over, got none.")
@@ -80,7 +84,9 @@ def sweep(text: str) -> tuple[str, tuple[Any, ...]]:
 
 def _value(item: dataclasses.Field[Any], text: str) -> Any:
     if isinstance(item.default, bool):
-        return text.lower() in ("1", "true", "yes", "on")
+        if text.lower() not in _SWITCH:
+            raise OptionError(f"Expected yes or no to sweep {item.name} over, got {text!r}.")
+        return _SWITCH[text.lower()]
     number = item.type in ("int", "float", "float | None")
     try:
         return (int(text) if item.type == "int" else float(text)) if number else parsed(item.name, text)

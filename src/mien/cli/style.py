@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mien.cli.settings import given, options_of
+from mien.errors import OptionError
 from mien.style.options import StyleOptions
+
+if TYPE_CHECKING:
+    from mien.cli.style_jobs import Done, How
 
 _EPILOG = """Examples:
 
 \b
   mien style photo.jpg painting.jpg
-  mien style photo.jpg @strokes --size 768 --strength 0.6 -o out.png
+  mien style photo.jpg @night --size 768 --strength 0.6 -o out.png
   mien style photo.jpg @mosaic --sweep strength=0.2,0.5,0.8
   mien style --texture @waves --size 512
   mien style --again out.png
@@ -34,9 +39,7 @@ _EPILOG = """Examples:
     "--style-mask", "style_masks", multiple=True, metavar="FILE", help="which part of a style is read; one a style"
 )
 @click.option("--sweep", metavar="OPTION=A,B,…", help="paint once a value, into a labelled contact sheet")
-@click.option(
-    "--bits", type=click.Choice(["8", "16"]), default="8", help="bits a channel of the painting (16: PNG, TIFF) [8]"
-)
+@click.option("--bits", type=click.Choice(["8", "16"]), help="bits a channel of the painting (16: PNG, TIFF) [8]")
 @click.option("--force", is_flag=True, help="overwrite what exists")
 @click.option("--evolution", is_flag=True, help="write how the painting came about: a strip and a GIF beside it")
 @click.option("--log", metavar="FILE", help="keep the costs of every step as CSV, and plot them beside it")
@@ -48,8 +51,8 @@ _EPILOG = """Examples:
 )
 @click.option("--resume", metavar="STATE", help="go on from a state; CONTENT and STYLE may be left out")
 @click.option("--again", metavar="PAINTING", help="repeat a painting from the settings it carries, bit for bit")
-@click.option("--quiet", is_flag=True, help="no progress line")
-@click.option("--json", "as_json", is_flag=True, help="the outcome as JSON on standard output, no progress line")
+@click.option("--quiet", is_flag=True, help="nothing but the path of the painting")
+@click.option("--json", "as_json", is_flag=True, help="the outcome as JSON on standard output, one line a painting")
 @click.option("--open", "open_", is_flag=True, help="open the painting when it is done")
 @click.option("--list", "list_", is_flag=True, help="the built-in styles, recipes and colour modes")
 def style(pictures: tuple[str, ...], **values: Any) -> int:
@@ -64,7 +67,7 @@ def style(pictures: tuple[str, ...], **values: Any) -> int:
 
     how = jobs.How(
         out=values["out"],
-        bits=int(values["bits"]),
+        bits=None if values["bits"] is None else int(values["bits"]),
         force=values["force"],
         evolution=values["evolution"],
         log=values["log"],
@@ -74,23 +77,45 @@ def style(pictures: tuple[str, ...], **values: Any) -> int:
         style_masks=values["style_masks"],
     )
     settings = given(values)
+    exit_code, last = 0, None
+    for job in _jobs(pictures, values, settings, how):
+        _report(job, as_json=values["as_json"], quiet=values["quiet"])
+        exit_code, last = max(exit_code, job.exit_code), job.out or last
+    if values["open_"] and last:
+        click.launch(str(last))
+    return exit_code
+
+
+def _jobs(pictures: tuple[str, ...], values: dict[str, Any], settings: dict[str, Any], how: How) -> Iterator[Done]:
+    """What the command line asks for, done one by one."""
+    from mien.cli import style_jobs as jobs
+
+    _only_one_of(values, "--again", "--resume", "--sweep")
     if values["again"]:
-        done = [jobs.again(values["again"], pictures, settings, how)]
-    elif values["resume"]:
-        done = [jobs.resume(values["resume"], pictures, how)]
+        yield jobs.again(values["again"], pictures, settings, how)
+        return
+    if values["resume"]:
+        yield jobs.resume(values["resume"], pictures, settings, how)
+        return
+    content, styles = _content_and_styles(pictures, texture=bool(settings.get("texture")))
+    if content is not None and Path(content).is_dir():
+        for flag in ("--sweep", "--log"):
+            _only_one_of({**values, "folder": True}, flag, "folder", named="a folder as CONTENT")
+        yield from jobs.folder(content, styles, settings, how)
+    elif values["sweep"]:
+        for flag in ("--evolution", "--log", "--save-every", "--bits"):
+            _only_one_of(values, flag, "--sweep")
+        yield jobs.sweep(values["sweep"], content, styles, settings, how)
     else:
-        content, styles = _content_and_styles(pictures, texture=bool(settings.get("texture")))
-        if content is not None and Path(content).is_dir():
-            done = jobs.folder(content, styles, settings, how)
-        elif values["sweep"]:
-            done = [jobs.sweep(values["sweep"], content, styles, settings, how)]
-        else:
-            done = [jobs.paint(content, styles, settings, how)]
-    for job in done:
-        _report(job, as_json=values["as_json"])
-    if values["open_"] and done and done[-1].out:
-        click.launch(str(done[-1].out))
-    return max((job.exit_code for job in done), default=0)
+        yield jobs.paint(content, styles, settings, how)
+
+
+def _only_one_of(values: dict[str, Any], *flags: str, named: str = "") -> None:
+    """Refuse what would otherwise be passed over in silence."""
+    found = [flag for flag in flags if values[flag.lstrip("-").replace("-", "_")]]
+    if len(found) > 1:
+        first, second = found[0], named or found[1]
+        raise OptionError(f"Expected {first} without {second}, got both; leave one of them out.")
 
 
 def _content_and_styles(pictures: tuple[str, ...], *, texture: bool) -> tuple[str | None, list[str]]:
@@ -103,17 +128,19 @@ def _content_and_styles(pictures: tuple[str, ...], *, texture: bool) -> tuple[st
     return pictures[0], list(pictures[1:])
 
 
-def _report(job: Any, *, as_json: bool) -> None:
+def _report(job: Done, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         record = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(job).items()}
-        click.echo(json.dumps(record, ensure_ascii=False))
+        # A byte that is no character stands in Python as a surrogate, which only JSON's \u can write.
+        click.echo(json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
         return
-    for note in job.notes:
-        click.secho(note, fg="yellow", err=True)
+    if not quiet or job.exit_code:
+        for note in job.notes:
+            click.secho(note, fg="yellow", err=True)
     if job.error:
         click.secho(job.error, fg="red", err=True)
     elif job.out:
-        click.echo(str(job.out))
+        click.echo(click.format_filename(job.out))
 
 
 def _list() -> None:

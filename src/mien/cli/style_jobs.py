@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from numpy.typing import NDArray
 
 from mien import images
 from mien.cli import settings as cli_settings
+from mien.cli import style_files as files
 from mien.cli.progress import ProgressLine
-from mien.errors import ImageError, OptionError, ResumeError
+from mien.cli.stopping import Stopping
+from mien.errors import ImageError, OptionError, OutOfMemory
 from mien.style import sheet
 from mien.style.inputs import gather
 from mien.style.log import save_log
@@ -22,7 +26,6 @@ from mien.style.painting import Iterate, Painting
 from mien.style.state import Saved, check_same_job, load_state, save_state
 from mien.style.stylize import result
 
-PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"}
 FRAMES = 24  # of an evolution GIF; its strip shows a quarter of them
 
 
@@ -31,7 +34,7 @@ class How:
     """What the command line says beside the style options."""
 
     out: str | None = None
-    bits: int = 8
+    bits: int | None = None  # 8, or for a repetition or resumption those of the first time
     force: bool = False
     evolution: bool = False
     log: str | None = None
@@ -58,102 +61,155 @@ class Done:
 def paint(content: str | None, styles: list[str], settings: dict[str, Any], how: How) -> Done:
     """One painting."""
     options = StyleOptions.from_dict(settings)
-    how = replace(how, out=how.out or str(_free_name(content, styles)))
+    how = replace(how, out=how.out or str(files.free_name(content, styles)))
     _check_outputs(how)
     inputs = gather(content, styles, options=options, masks=how.masks, style_masks=how.style_masks)
     return _run(Painting(inputs, options), how)
 
 
-def folder(content: str, styles: list[str], settings: dict[str, Any], how: How) -> list[Done]:
+def folder(content: str, styles: list[str], settings: dict[str, Any], how: How) -> Iterator[Done]:
     """Every picture of a folder, skipping those already painted."""
-    files = sorted(p for p in Path(content).iterdir() if p.suffix.lower() in PICTURES and p.is_file())
-    if not files:
+    photos = sorted(
+        p for p in Path(content).iterdir() if p.suffix.lower() in files.PICTURES and p.is_file() and p.name[0] != "."
+    )
+    if not photos:
         raise ImageError(f"Expected pictures in the folder “{content}”, found none.")
-    out = Path(how.out or f"{Path(content).resolve().name}-{_joined(styles)}")
-    if out.exists() and not out.is_dir():
-        raise OptionError(f"Expected a folder to put the paintings into, but “{out}” is a file.")
-    out.mkdir(parents=True, exist_ok=True)
-    done = []
-    for number, file in enumerate(files, 1):
-        target = out / f"{file.stem}.png"
-        if target.exists() and not how.force:
-            done.append(Done(out=target, notes=(f"{file.name}: already painted, skipped.",)))
-            continue
-        try:
-            here = replace(how, out=str(target), log=None)
-            label = f"{number}/{len(files)}"
-            options = StyleOptions.from_dict(settings)
-            inputs = gather(str(file), styles, options=options, masks=how.masks, style_masks=how.style_masks)
-            job = _run(Painting(inputs, options), here, label=label)
-        except ImageError as error:
-            # One bad file must not cost the others their turn.
-            job = Done(error=str(error), exit_code=error.exit_code)
-        done.append(job)
-        if job.exit_code == 130:
-            break
-    return done
+    options = StyleOptions.from_dict(settings)
+    for style in styles:
+        files.check_style(style)  # a wrong style is told once, not once a picture
+    out = Path(how.out or f"{Path(content).resolve().name}-{files.joined(styles)}")
+    if out.resolve() == Path(content).resolve():
+        raise OptionError(f"Expected another folder for the paintings than that of the photos, got “{out}” for both.")
+    made = files.make_folder(out)
+    try:
+        for number, (file, target) in enumerate(zip(photos, files.targets(photos, out), strict=True), 1):
+            unfinished = files.state_of(target).exists()
+            if target.exists() and not how.force and not unfinished:
+                yield Done(out=target, notes=(f"{file.name}: already painted, skipped.",))
+                continue
+            here = replace(how, out=str(target), force=how.force or unfinished)
+            try:
+                _check_outputs(here)
+                inputs = gather(str(file), styles, options=options, masks=how.masks, style_masks=how.style_masks)
+                job = _run(Painting(inputs, options), here, label=f"{number}/{len(photos)}")
+            except (ImageError, OutOfMemory) as error:
+                # One bad file must not cost the others their turn.
+                job = Done(error=str(error), exit_code=error.exit_code)
+            yield job
+            if job.exit_code == 130:
+                return
+    finally:
+        if made and not any(out.iterdir()):
+            out.rmdir()
 
 
 def sweep(text: str, content: str | None, styles: list[str], settings: dict[str, Any], how: How) -> Done:
-    """One painting a value, in a labelled contact sheet."""
+    """One painting a value, in a labelled contact sheet; Ctrl-C ends it with those that are there."""
     name, found = cli_settings.sweep(text)
-    how = replace(how, out=how.out or str(_free_name(content, styles, ending=f"-{name}")))
+    how = replace(how, out=how.out or str(files.free_name(content, styles, ending=f"-{name}")))
     _check_outputs(how)
     every = [StyleOptions.from_dict({**settings, name: value}) for value in found]
-    pictures, labels, seconds = [], [], 0.0
-    for number, options in enumerate(every, 1):
-        inputs = gather(content, styles, options=options, masks=how.masks, style_masks=how.style_masks)
-        painting = Painting(inputs, options)
-        with ProgressLine(quiet=how.quiet, label=f"{number}/{len(every)}") as line:
-            for iterate in painting.run():
-                line.show(iterate)
-        finished = result(painting)
-        pictures.append(finished.picture)
-        labels.append(f"{name.replace('_', ' ')} {_shown(found[number - 1])}")
-        seconds += finished.seconds
-    pixels = sheet.contact_sheet(pictures, labels)
-    return Done(out=images.save(str(how.out), pixels, force=how.force), seconds=seconds)
+    pictures, labels, notes, seconds = [], [], dict[str, None](), 0.0
+    with Stopping() as stop:
+        for number, options in enumerate(every, 1):
+            inputs = gather(content, styles, options=options, masks=how.masks, style_masks=how.style_masks)
+            painting = Painting(inputs, options)
+            with ProgressLine(quiet=how.quiet, label=f"{number}/{len(every)}") as line:
+                for iterate in painting.run():
+                    line.show(iterate)
+                    if stop.asked:
+                        break
+            finished = result(painting)
+            pictures.append(finished.picture)
+            labels.append(f"{name.replace('_', ' ')} {_shown(found[number - 1])}")
+            notes |= dict.fromkeys(finished.notes)
+            seconds += finished.seconds
+            if stop.asked:
+                notes["Interrupted: the sheet shows what there was by then."] = None
+                break
+    path = images.save(str(how.out), sheet.contact_sheet(pictures, labels), force=how.force)
+    return Done(out=path, seconds=round(seconds, 2), notes=tuple(notes), exit_code=130 if stop.asked else 0)
 
 
 def again(source: str, pictures: tuple[str, ...], settings: dict[str, Any], how: How) -> Done:
     """Repeat the painting in the file `source` from the settings it carries; other options change single settings."""
-    text = images.read_settings(source)
-    if text is None:
-        raise ImageError(f"Expected a painting that carries mien's settings, but “{source}” has none.")
-    kept = json.loads(text)
+    kept = _kept(source)
+    changed = bool(pictures or settings or how.masks or how.style_masks)
+    out = how.out or str(files.unused(Path(source).with_name(f"{Path(source).stem}-again{Path(source).suffix}")))
     how = replace(
         how,
-        out=how.out or str(_unused(Path(source).with_name(f"{Path(source).stem}-again{Path(source).suffix}"))),
-        masks=how.masks or _found(kept.get("masks", []), source),
-        style_masks=how.style_masks or _found(kept.get("style_masks", []), source),
+        out=out,
+        bits=how.bits or (kept.get("bits") if Path(out).suffix.lower() in _DEEP else None),
+        masks=how.masks or files.found(kept.get("masks", []), source),
+        style_masks=how.style_masks or files.found(kept.get("style_masks", []), source),
     )
     _check_outputs(how)
     options = StyleOptions.from_dict({**kept["options"], **settings})
+    _check_own_network(options.backbone, settings)
     if "start" in kept and "start" not in settings:
-        options = replace(options, start=_found([kept["start"]], source)[0])
-    content, styles = _named(kept, pictures, source)
+        options = replace(options, start=files.found([kept["start"]], source)[0])
+    content, styles = files.named(kept, pictures, source)
     inputs = gather(content, styles, options=options, masks=how.masks, style_masks=how.style_masks)
-    if not pictures:
+    if not changed:
         check_same_job(Saved({}, {}, {k: kept[k] for k in _IDENTITY if k in kept}, options, ""), inputs.identity())
     _same_threads(kept.get("threads"))
-    return _run(Painting(inputs, options), how)
+    done = _run(Painting(inputs, options), how)
+    if kept.get("finished", True):
+        return done
+    return replace(done, notes=(f"“{source}” was interrupted; this one was painted to its end.", *done.notes))
 
 
-def resume(state: str, pictures: tuple[str, ...], how: How) -> Done:
+def _kept(source: str) -> dict[str, Any]:
+    """The settings that a painting carries."""
+    text = images.read_settings(source)
+    if text is None:
+        raise ImageError(f"Expected a painting that carries mien's settings, but “{source}” has none.")
+    try:
+        kept = json.loads(text)
+        if {"options", "styles"} <= kept.keys():
+            return dict(kept)
+    except (ValueError, AttributeError):
+        pass
+    raise ImageError(f"Expected a painting that carries mien's settings, but those in “{source}” cannot be read.")
+
+
+def resume(state: str, pictures: tuple[str, ...], settings: dict[str, Any], how: How) -> Done:
     """Go on from a state file, whose settings hold."""
     saved = load_state(state)
-    content, styles = _named(saved.identity, pictures, state)
-    masks = how.masks or _found(saved.identity.get("masks", []), state)
-    style_masks = how.style_masks or _found(saved.identity.get("style_masks", []), state)
-    inputs = gather(content, styles, options=saved.options, masks=masks, style_masks=style_masks)
+    for name, value in settings.items():
+        if value != getattr(saved.options, name):
+            raise OptionError(
+                f"Expected the settings of the saved job, but {name} was {_shown(getattr(saved.options, name))} then "
+                f"and is {_shown(value)} now; leave it out, or start anew without --resume."
+            )
+    _check_own_network(saved.options.backbone, settings)
+    content, styles = files.named(saved.identity, pictures, state)
+    masks = how.masks or files.found(saved.identity.get("masks", []), state)
+    style_masks = how.style_masks or files.found(saved.identity.get("style_masks", []), state)
+    options = saved.options
+    if "start" in saved.identity:
+        options = replace(options, start=files.found([saved.identity["start"]], state)[0])
+    inputs = gather(content, styles, options=options, masks=masks, style_masks=style_masks)
     check_same_job(saved, inputs.identity())
-    painting = Painting(inputs, saved.options)
-    painting.restore(saved.tensors, saved.plain)
-    # The unfinished picture that the state belongs to may be replaced; anything else may not.
-    own = how.out is None or how.out == saved.out
-    how = replace(how, out=how.out or saved.out, force=how.force or own)
+    # The unfinished picture lies beside its state, wherever that is now, and may be replaced; anything else may not.
+    unfinished = Path(state).with_name(Path(saved.out).name)
+    out = Path(how.out or unfinished)
+    own = out.resolve() == unfinished.resolve()
+    bits = how.bits or (_kept(str(unfinished)).get("bits") if unfinished.is_file() else None)
+    how = replace(how, out=str(out), bits=bits, force=how.force or own)
     _check_outputs(how)
+    painting = Painting(inputs, options)
+    painting.restore(saved.tensors, saved.plain)
     return _run(painting, how)
+
+
+def _check_own_network(backbone: str, settings: dict[str, Any]) -> None:
+    """A picture or a state from elsewhere must not choose which code runs here."""
+    if ":" in backbone and settings.get("backbone") != backbone:
+        raise OptionError(
+            f"Expected your word that the network {backbone} may run, as it is not mien's own; if you trust it, add "
+            f"--backbone {backbone}"
+        )
 
 
 # ---- one painting ----------------------------------------------------------------------------------------------------
@@ -162,27 +218,30 @@ def resume(state: str, pictures: tuple[str, ...], how: How) -> Done:
 def _run(painting: Painting, how: How, *, label: str = "") -> Done:
     """Paint, with all that is to be written on the way; Ctrl-C ends it with the best picture so far."""
     out = Path(str(how.out))
-    state = out.with_name(out.name + ".state")
+    state = files.state_of(out)
     frames = Frames(painting) if how.evolution else None
-    interrupted = False
-    with ProgressLine(quiet=how.quiet, label=label) as line:
+    within_step = False
+    with ProgressLine(quiet=how.quiet, label=label) as line, Stopping() as stop:
         try:
             for number, iterate in enumerate(painting.run(), len(painting.history) + 1):
                 line.show(iterate)
                 if frames is not None:
                     frames.consider(number, iterate)
                 if how.save_every and number % how.save_every == 0:
-                    _save(painting, out, how, force=True)
+                    _save(painting, out, how, force=how.force or number > how.save_every)
                     save_state(state, painting, out=str(out))
+                if stop.asked:
+                    break
         except KeyboardInterrupt:
-            interrupted = True
+            within_step = True
     how = replace(how, force=how.force or bool(how.save_every))
     finished = result(painting)
-    finished_path = _save(painting, out, how, force=how.force)
     notes = list(finished.notes)
-    if interrupted:
+    finished_path = _save(painting, out, how, force=how.force)
+    if stop.asked and not within_step:
         save_state(state, painting, out=str(out))
-        notes.append(f"Interrupted: the best picture so far is kept. Go on with: mien style --resume “{state}”")
+    if stop.asked or within_step:
+        notes.append("Interrupted: the best picture so far is kept." + _how_to_go_on(state, painting))
     else:
         state.unlink(missing_ok=True)
     if frames is not None:
@@ -196,12 +255,24 @@ def _run(painting: Painting, how: How, *, label: str = "") -> Done:
         after=finished.after,
         options=json.loads(finished.options.to_json()),
         notes=tuple(notes),
-        exit_code=130 if interrupted else 0,
+        exit_code=130 if stop.asked or within_step else 0,
     )
 
 
 def _save(painting: Painting, out: Path, how: How, *, force: bool) -> Path:
-    return result(painting).save(out, bits=how.bits, force=force)
+    finished = result(painting)
+    if how.bits == 16:
+        settings = json.dumps({**json.loads(finished.settings), "bits": 16}, ensure_ascii=False)
+        finished = replace(finished, settings=settings)
+    return finished.save(out, bits=how.bits or 8, force=force)
+
+
+def _how_to_go_on(state: Path, painting: Painting) -> str:
+    if not state.exists():
+        return ""
+    backbone = painting.options.backbone
+    network = f" --backbone {shlex.quote(backbone)}" if ":" in backbone else ""
+    return f" Go on with: mien style --resume {shlex.quote(str(state))}{network}"
 
 
 class Frames:
@@ -231,63 +302,15 @@ def _first(painting: Painting) -> NDArray[np.uint8]:
     return images.to_uint8(images.from_tensor(painting.canvas.start(painting.levels[0])))
 
 
-# ---- names and files -------------------------------------------------------------------------------------------------
-
-_IDENTITY = ("content", "styles", "start", "masks", "style_masks")
+# ---- what they share -------------------------------------------------------------------------------------------------
 
 
 def _check_outputs(how: How) -> None:
-    """Refuse now, not after a minute of painting."""
-    out = Path(str(how.out))
-    images.check_writable(out, force=how.force, bits=how.bits)
-    if how.evolution:
-        images.check_writable(out.with_name(f"{out.stem}-evolution.png"), force=how.force)
-    if how.log and Path(how.log).suffix.lower() == ".png":
-        raise OptionError("Expected --log to name a table like costs.csv (its plot becomes costs.png), got a picture.")
-    if how.log:
-        images.check_writable(Path(how.log).with_suffix(".png"), force=how.force)
+    files.check_outputs(Path(str(how.out)), bits=how.bits or 8, force=how.force, evolution=how.evolution, log=how.log)
 
 
-def _joined(styles: list[str]) -> str:
-    return "+".join(s[1:] if s.startswith("@") else Path(s).stem for s in styles)
-
-
-def _free_name(content: str | None, styles: list[str], *, ending: str = "") -> Path:
-    """A name made of the photo's and the styles', in the current folder, that no file has yet."""
-    first = "texture" if content is None else Path(content).stem
-    return _unused(Path(f"{first}-{_joined(styles)}{ending}.png"))
-
-
-def _unused(path: Path) -> Path:
-    candidate, number = path, 2
-    while candidate.exists():
-        candidate, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
-    return candidate
-
-
-def _found(items: list[dict[str, str]], near: str) -> tuple[str, ...]:
-    """Files by the names they were given by: from here, or from the folder of the file that names them."""
-    paths = []
-    for item in items:
-        name = item["name"]
-        beside = Path(near).parent / name
-        if not name.startswith("@") and not Path(name).exists():
-            if not beside.exists():
-                raise ResumeError(
-                    f"Expected to find “{name}” here or beside “{near}”, found it in neither. Run mien in the folder "
-                    "it was run in, or give CONTENT and STYLE anew."
-                )
-            name = str(beside)
-        paths.append(name)
-    return tuple(paths)
-
-
-def _named(kept: dict[str, Any], pictures: tuple[str, ...], near: str) -> tuple[str | None, list[str]]:
-    """The photo and the styles, as given now or as they were given then."""
-    if pictures:
-        return (pictures[0], list(pictures[1:])) if "content" in kept else (None, list(pictures))
-    content = _found([kept["content"]], near)[0] if "content" in kept else None
-    return content, list(_found(kept["styles"], near))
+_DEEP = {".png", ".tif", ".tiff"}  # have 16 bits
+_IDENTITY = ("content", "styles", "start", "masks", "style_masks")
 
 
 def _same_threads(threads: int | None) -> None:

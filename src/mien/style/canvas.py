@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ class Canvas:
 
     def __init__(self, inputs: Inputs, options: StyleOptions) -> None:
         self.inputs, self.options = inputs, options
-        self.notes: list[str] = []
         longest = round(options.size * options.style_scale)
         self._styles = [_small(on_white(style.picture).pixels, longest) for style in inputs.styles]
         self._photo = None if inputs.content is None else inputs.content.picture.pixels
@@ -36,6 +34,14 @@ class Canvas:
                 images.to_uint8(colour.prepare_style(_unit(pixels), reference, mode=options.colour))
                 for pixels in self._styles
             ]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is done to masks that are not of their picture's size, as sentences."""
+        if not self.inputs.masks or self._photo is None:
+            return ()
+        height, width = self._photo.shape[:2]
+        return masks.regions(self.inputs.masks, height=height, width=width).notes
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,7 +72,7 @@ class Canvas:
                 width, height = max(width, _THINNEST), max(height, _THINNEST)
             mask = None
             if self.inputs.style_masks:
-                fitted = self._fitted([self.inputs.style_masks[i]], width, height)
+                fitted = masks.regions([self.inputs.style_masks[i]], height=height, width=width)
                 mask = torch.from_numpy(fitted.masks)[:, None].to(self.options.device)
             made.append(StylePicture(self._tensor(pixels, width, height), weight=weight, mask=mask))
         return made
@@ -75,12 +81,7 @@ class Canvas:
         """Where the styles go, at a scale; None: everywhere."""
         if not self.inputs.masks:
             return None
-        return self._fitted(self.inputs.masks, level.width, level.height)
-
-    def _fitted(self, given: Sequence[NDArray[np.float32]], width: int, height: int) -> masks.Regions:
-        fitted = masks.regions(given, height=height, width=width)
-        self.notes.extend(note for note in fitted.notes if note not in self.notes)
-        return fitted
+        return masks.regions(self.inputs.masks, height=level.height, width=level.width)
 
     def start(self, level: Level) -> Tensor:
         """The picture to begin with: the photo, noise, noise in the style's colours, or a picture of the user's."""

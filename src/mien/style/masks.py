@@ -156,8 +156,7 @@ def _fitted(mask: Floats, number: int, height: int, width: int, notes: list[str]
         )
     grid = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None]
     if mask.shape != (height, width):
-        if not _same_shape(mask.shape, height, width):
-            notes.append(f"Mask {number} is {mask.shape[1]}×{mask.shape[0]}: it was stretched to the picture's shape.")
+        notes.append(_resize_note(mask.shape, number, height, width))
         grid = nnf.interpolate(grid, (height, width), mode="bilinear", antialias=True, align_corners=False)
     if float(grid.max()) <= _BLACK:
         raise _black_everywhere(number)
@@ -165,10 +164,12 @@ def _fitted(mask: Floats, number: int, height: int, width: int, notes: list[str]
     return fitted
 
 
-def _same_shape(shape: tuple[int, ...], height: int, width: int) -> bool:
-    """Whether the sides' ratio is the picture's; rounding to whole pixels moves a side by at most half a pixel."""
+def _resize_note(shape: tuple[int, ...], number: int, height: int, width: int) -> str:
     h, w = shape
-    return abs(h * width / w - height) <= 1.0 or abs(w * height / h - width) <= 1.0
+    # Rounding to whole pixels moves a side by at most half a pixel; anything more is another shape.
+    same_shape = abs(h * width / w - height) <= 1.0 or abs(w * height / h - width) <= 1.0
+    how = "resized" if same_shape else "stretched"
+    return f"Mask {number} is {w}×{h} and was {how} to the picture's {width}×{height}."
 
 
 def _black_everywhere(number: int) -> OptionError:

@@ -12,6 +12,7 @@ from mien.backbones.features import Backbone
 from mien.style import costs
 from mien.style.masks import Regions, guided_gram, propagate
 from mien.style.options import Balance, StyleOptions
+from mien.style.pyramid import shrink
 from mien.style.recipes import Recipe, style_factor
 
 
@@ -46,6 +47,7 @@ class Objective:
         balance: Balance,
         options: StyleOptions,
         regions: Regions | None = None,  # where each style goes; None: everywhere, their average
+        coarser: Objective | None = None,  # of the next coarser scale, for coherence
     ) -> None:
         self.net, self.recipe, self.balance, self.options = net, recipe, balance, options
         self._regions = None if regions is None else torch.from_numpy(regions.masks)[:, None].to(content.device)
@@ -53,6 +55,7 @@ class Objective:
         self._shares = [1.0] if regions is None else [float(share) for share in regions.shares]
         # Each region has its own style; otherwise the styles' raw moments are averaged, which gives those of a mixture.
         self._averaged = len(self._shares) == 1
+        self._coarser, self._size = coarser, (content.shape[2], content.shape[3])
         self._guides: dict[str, Tensor] = {}
         with torch.no_grad():
             layers = balance.content_layers if balance.alpha else {}
@@ -82,6 +85,8 @@ class Objective:
             total = total + balance.tv * costs.total_variation(x)
         if self._edges is not None:
             total = total + self._edge_weight * costs.mean_squared_error(self._edges, costs.laplacian(x))
+        if self._coarser is not None:
+            total = total + balance.coherence * self._coarser(shrink(x, *self._coarser._size)).total
         return Costs(total, content, style)
 
     def _scaled(self, F: Tensor) -> Tensor:

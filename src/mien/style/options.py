@@ -37,6 +37,9 @@ class StyleOptions:
         "gram", "what of the activations is style", choices=("gram", "mean-deviation", "wasserstein")
     )
     laplacian: float = option(0.0, "weight of keeping the photo's edges (0 none, 1 clearly)", low=0)
+    coherence: float | None = option(
+        None, "how much the next coarser scale holds a finer one to its look (0 not, and a fifth faster)", low=0
+    )
     tv: float | None = option(None, "weight of smoothness, total variation (default: the recipe's)", low=0)
     style_weights: tuple[float, ...] | None = option(None, "how much each style counts (default: equally)", low=0)
     style_scale: float = option(
@@ -162,6 +165,7 @@ class Balance:
     alpha: float
     beta: float
     tv: float
+    coherence: float
 
 
 def balance(options: StyleOptions) -> Balance:
@@ -180,4 +184,5 @@ def balance(options: StyleOptions) -> Balance:
         alpha=alpha,
         beta=beta,
         tv=source.total_variation if options.tv is None else options.tv,
+        coherence=source.coherence if options.coherence is None else options.coherence,
     )

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import images
-from mien.errors import MienError
 from mien.backbones import load_backbone
+from mien.errors import MienError
 from mien.style import canvas, memory, optimisers, pyramid
 from mien.style.device import place
 from mien.style.inputs import Inputs
@@ -143,16 +143,10 @@ class Painting:
 
     def _begin_level(self, *, x: Tensor | None = None) -> None:
         here = self.levels[self.level]
+        coherent = self.level > 0 and balance(self.options).coherence > 0
+        coarser = self._objective_at(self.levels[self.level - 1]) if coherent else None
+        self._objective = self._objective_at(here, coarser=coarser)
         where = self.canvas.regions(here)
-        self._objective = Objective(
-            self.net,
-            content=self.canvas.content(here),
-            styles=self.canvas.styles(here),
-            recipe=recipe(self.options.recipe),
-            balance=balance(self.options),
-            options=self.options,
-            regions=where,
-        )
         # Where no mask lets the paint, the photo stays from the start: nothing would hold those pixels otherwise.
         covered = None if where is None else torch.from_numpy(where.coverage).to(self.options.device)
         self._still = None if covered is None else (covered == 0)[None, None]
@@ -163,6 +157,18 @@ class Painting:
         self.x = x
         if self.level == len(self.levels) - 1 and self.before is None and self.inputs.content is not None:
             self.before = self._evaluate(self.canvas.content(here))
+
+    def _objective_at(self, level: pyramid.Level, *, coarser: Objective | None = None) -> Objective:
+        return Objective(
+            self.net,
+            content=self.canvas.content(level),
+            styles=self.canvas.styles(level),
+            recipe=recipe(self.options.recipe),
+            balance=balance(self.options),
+            options=self.options,
+            regions=self.canvas.regions(level),
+            coarser=coarser,
+        )
 
     def _first_picture(self) -> Tensor:
         return self.canvas.start(self.levels[0])
@@ -217,8 +223,8 @@ class Painting:
         self.best = min(judged, key=lambda best: best.cost.total if np.isfinite(best.cost.total) else np.inf)
         if not np.isfinite(self.best.cost.total):
             raise MienError(
-                f"Expected a cost that is a number, got {self.best.cost.total} at every step of {self.options.backbone}. "
-                "Try --precision float32; with your own network, look for NaN in its activations."
+                f"Expected a cost that is a number, got {self.best.cost.total} at every step of "
+                f"{self.options.backbone}. Try --precision float32; in a network of your own, look for NaN."
             )
         self.level += 1
         self._objective = None

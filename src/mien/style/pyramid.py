@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as NF
 from torch import Tensor
 
@@ -49,10 +50,10 @@ def levels(width: int, height: int, options: StyleOptions) -> tuple[Level, ...]:
     while sizes[0] // 2 >= COARSEST:
         sizes.insert(0, round(sizes[0] / 2))
     if options.steps is None:
-        steps = [next(count for limit, count in STEPS[options.optimiser] if size <= limit) for size in sizes]
-        if len(steps) > 1:
-            steps[-1] = min(steps[-1], MOST_AT_THE_FINEST[options.optimiser])
-        return _at(sizes, tuple(steps), width, height)
+        counts = [next(count for limit, count in STEPS[options.optimiser] if size <= limit) for size in sizes]
+        if len(counts) > 1:
+            counts[-1] = min(counts[-1], MOST_AT_THE_FINEST[options.optimiser])
+        return _at(sizes, tuple(counts), width, height)
     if len(options.steps) > len(sizes):
         # More numbers than natural scales: the person wants smaller first scales.
         while len(sizes) < len(options.steps):
@@ -64,6 +65,21 @@ def _at(sizes: list[int] | tuple[int, ...], steps: tuple[int, ...], width: int, 
     if len(sizes) != len(steps):
         raise OptionError(f"Expected {len(sizes)} numbers of steps, one a scale, got {len(steps)}.")
     return tuple(Level(*fit(width, height, size), count) for size, count in zip(sizes, steps, strict=True))
+
+
+def shrink(x: Tensor, height: int, width: int) -> Tensor:
+    """x (1, 3, H, W) at a smaller size as Pillow's Lanczos filter makes it, in [0, 1], and differentiable."""
+    down, across = _lanczos(x.shape[2], height, x), _lanczos(x.shape[3], width, x)
+    return (down @ x @ across.T).clamp(0, 1)
+
+
+def _lanczos(inputs: int, outputs: int, like: Tensor) -> Tensor:
+    """The matrix (outputs, inputs) of Lanczos resampling with three lobes, widened where it shrinks (antialiasing)."""
+    scale = inputs / outputs
+    centres = (torch.arange(outputs, dtype=torch.float64) + 0.5) * scale
+    offsets = (torch.arange(inputs, dtype=torch.float64) + 0.5 - centres.unsqueeze(1)) / max(scale, 1.0)
+    weights = torch.where(offsets.abs() < 3, torch.sinc(offsets) * torch.sinc(offsets / 3), 0.0)
+    return (weights / weights.sum(1, keepdim=True)).to(like)
 
 
 def enlarge(x: Tensor, height: int, width: int) -> Tensor:

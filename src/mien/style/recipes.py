@@ -37,7 +37,11 @@ class Faithful:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One formulation of the cost."""
+    """One formulation of the cost.
+
+    `coherence` is the weight of the same cost seen at the next coarser scale, which keeps a large painting's look that
+    of a small one; the published formulations have none.
+    """
 
     name: str
     source: str
@@ -50,6 +54,7 @@ class Recipe:
     faithful: Faithful
     total_variation: float = 0.0
     divide_by: float = 1.0
+    coherence: float = 0.0
     ours: tuple[str, ...] = ()
 
 
@@ -70,6 +75,7 @@ RECIPES: dict[str, Recipe] = {
             style_layers=_equal(FIRST_OF_BLOCK),
             alpha=1.0,
             beta=4.0,
+            coherence=0.5,
             faithful=Faithful(start="content", optimiser="lbfgs", steps=500),
         ),
         Recipe(
