@@ -11,6 +11,7 @@ from mien import images, style
 from mien.style import costs, masks
 from mien.style.objective import Objective, StylePicture
 from mien.style.options import StyleOptions, balance
+from mien.style.pyramid import shrink
 from mien.style.recipes import RECIPES, recipe
 
 SMALL = {"content_layers": (("3", 1.0),), "style_layers": (("1", 1.0), ("4", 0.5))}
@@ -35,6 +36,25 @@ def halves(height, width):
     left = np.zeros((height, width))
     left[:, : width // 2] = 1
     return left, 1 - left
+
+
+def test_coherence_adds_half_the_coarser_scales_cost(small_net, picture):
+    content, painting = picture(24, 32), picture(24, 32, seed=1)
+    coarse = objective(small_net, shrink(content, 12, 16), [shrink(painting, 12, 16)], **SMALL)
+    options = StyleOptions(**SMALL)
+    fine = Objective(
+        small_net,
+        content=content,
+        styles=[StylePicture(painting)],
+        recipe=recipe("mien"),
+        balance=balance(options),
+        options=options,
+        coarser=coarse,
+    )
+    x = picture(24, 32, seed=2)
+    alone = objective(small_net, content, [painting], **SMALL)(x)
+    assert fine(x).total.item() == pytest.approx(alone.total.item() + 0.5 * coarse(shrink(x, 12, 16)).total.item())
+    assert (fine(x).content, fine(x).style) == (alone.content, alone.style)
 
 
 # at the targets

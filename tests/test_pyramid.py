@@ -2,13 +2,16 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
+from skimage import data
 
+from mien import images
 from mien.errors import OptionError
 from mien.images import fit
 from mien.style.options import StyleOptions
-from mien.style.pyramid import STEPS, Level, enlarge, levels, warm_start
+from mien.style.pyramid import MOST_AT_THE_FINEST, STEPS, Level, enlarge, levels, shrink, warm_start
 from mien.style.recipes import RECIPES
 
 
@@ -36,8 +39,10 @@ def test_scales_double_from_at_least_96_pixels_to_exactly_the_size_asked_for(siz
     assert sides[0] < 192 if len(sides) == 1 else 96 <= sides[0] < 193
     steps = [level.steps for level in found]
     assert steps == sorted(steps, reverse=True)
-    assert steps[: len(STEPS[optimiser])] == list(STEPS[optimiser][: len(steps)])
-    assert min(steps) >= 1
+    wanted = [next(count for limit, count in STEPS[optimiser] if side <= limit) for side in sides]
+    if len(wanted) > 1:
+        wanted[-1] = min(wanted[-1], MOST_AT_THE_FINEST[optimiser])
+    assert steps == wanted
 
 
 def test_one_number_of_steps_is_one_scale():
@@ -99,3 +104,19 @@ def test_a_warm_start_stays_in_the_box():
     found = warm_start(painted, coarse=coarse, fine=fine)
     assert found.max() == 1
     assert warm_start(1 - painted, coarse=1 - coarse, fine=1 - fine).min() == 0
+
+
+def test_shrinking_is_pillows_lanczos():
+    photo = images.resize(data.coffee(), 90, 60)
+    found = shrink(images.to_tensor(photo), 30, 45)
+    wanted = images.resize(photo, 45, 30).astype(np.float32) / 255
+    # Pillow rounds to 8 bits twice, once a direction.
+    np.testing.assert_allclose(images.from_tensor(found), wanted, atol=1.5 / 255)
+
+
+def test_shrinking_keeps_a_constant_and_lets_the_gradient_through():
+    x = torch.full((1, 3, 31, 17), 0.25, dtype=torch.float64, requires_grad=True)
+    small = shrink(x, 15, 8)
+    torch.testing.assert_close(small, torch.full((1, 3, 15, 8), 0.25, dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(small.sum(), x)
+    assert gradient.sum().item() == pytest.approx(3 * 15 * 8)

@@ -62,7 +62,7 @@ class StyleOptions:
         for item in dataclasses.fields(self):
             _check(item, getattr(self, item.name))
         if self.style_weights is not None and sum(self.style_weights) <= 0:
-            raise OptionError(f"Expected style weights of which one is more than 0, got {self.style_weights}.")
+            raise OptionError(f"Expected style_weights of which one is more than 0, got {self.style_weights}.")
         if self.texture and self.start not in ("content", "noise", "style"):
             raise OptionError(f"Expected a texture to start from noise or style, got start={self.start!r}.")
 
