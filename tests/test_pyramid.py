@@ -110,8 +110,10 @@ def test_shrinking_is_pillows_lanczos():
     photo = images.resize(data.coffee(), 90, 60)
     found = shrink(images.to_tensor(photo), 30, 45)
     wanted = images.resize(photo, 45, 30).astype(np.float32) / 255
-    # Pillow rounds to 8 bits twice, once a direction.
-    np.testing.assert_allclose(images.from_tensor(found), wanted, atol=1.5 / 255)
+    # Pillow rounds and clips to 8 bits after each direction; where a filter overshoots that costs a few levels.
+    difference = np.abs(images.from_tensor(found) - wanted) * 255
+    assert difference.mean() < 0.5
+    assert difference.max() < 6
 
 
 def test_shrinking_keeps_a_constant_and_lets_the_gradient_through():
