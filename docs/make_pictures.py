@@ -34,6 +34,7 @@ Cell = tuple[str, Pixels]
 PICTURES = Path(__file__).parent / "pictures"
 PHOTOS = {"coffee": skimage.data.coffee, "cat": skimage.data.chelsea, "rocket": skimage.data.rocket}
 LARGEST = 250_000  # bytes of one picture
+SIZE = 208  # long side of a painting, where nothing else is said
 
 
 def photo(name: str) -> Pixels:
@@ -43,7 +44,7 @@ def photo(name: str) -> Pixels:
 
 def transfer(content: str | None, styles: str | Sequence[str], **options: Any) -> style.Result:
     """One painting, told with its seconds and its costs."""
-    result = style.transfer(None if content is None else photo(content), styles, **{"size": 256, **options})
+    result = style.transfer(None if content is None else photo(content), styles, **{"size": SIZE, **options})
     after = result.after
     costs = f"J {after.total:.4g}  content {after.content:.4g}  style {after.style:.4g}" if after else ""
     said = {k: v for k, v in options.items() if k not in ("masks", "style_masks", "callback")}
@@ -103,7 +104,7 @@ def twelve() -> None:
 def strength() -> None:
     """The dial."""
     dial = (0.1, 0.3, 0.5, 0.7, 0.9)
-    save("strength", [("photo", small("cat")), *swept("strength", dial, "cat", "@night")], columns=3)
+    save("strength", [("photo", small("cat")), *swept("strength", dial, "cat", "@night", size=256)], columns=3)
 
 
 def swept(option: str, values: Sequence[Any], content: str | None, styles: Any, **options: Any) -> list[Cell]:
@@ -119,7 +120,7 @@ def sizes() -> None:
 
 def scale() -> None:
     """Narrow and broad strokes."""
-    save("style-scale", swept("style_scale", (0.5, 1, 2), "rocket", "@night"), columns=3)
+    save("style-scale", swept("style_scale", (0.5, 1, 2), "rocket", "@night", size=256), columns=3)
 
 
 def preview() -> None:
@@ -135,7 +136,7 @@ def preview() -> None:
 def several() -> None:
     """Two styles, mixed by weight."""
     weights = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1))
-    cells = swept("style_weights", weights, "coffee", ["@ink", "@poppies"], size=224)
+    cells = swept("style_weights", weights, "coffee", ["@ink", "@poppies"])
     save("several-styles", [(f"{a} : {b}", pixels) for (a, b), (_, pixels) in zip(weights, cells, strict=True)],
          columns=5, cell=192)  # fmt: skip
 
@@ -159,8 +160,8 @@ def regions() -> None:
         "regions",
         [
             ("mask.png", shown(mask)),
-            ("@mosaic where it is white", paint("cat", "@mosaic", masks=[mask])),
-            ("@mosaic there, @night elsewhere", paint("cat", ["@mosaic", "@night"], masks=[mask, 1 - mask])),
+            ("@mosaic where it is white", paint("cat", "@mosaic", masks=[mask], size=256)),
+            ("@mosaic there, @night elsewhere", paint("cat", ["@mosaic", "@night"], masks=[mask, 1 - mask], size=256)),
         ],
         columns=3,
     )
@@ -215,7 +216,7 @@ def texture() -> None:
 
 def content_depth() -> None:
     """What each content layer remembers, and the painting it gives."""
-    common: dict[str, Any] = {"start": "noise", "size": 224}
+    common: dict[str, Any] = {"start": "noise", "size": 192}
     alone = [(n, paint("cat", "@night", content_layers=((n, 1.0),), beta=0.0, **common)) for n in FIRST_OF_BLOCK]
     painted = [(n, paint("cat", "@night", content_layers=((n, 1.0),), **common)) for n in FIRST_OF_BLOCK]
     label = ("{}, content alone", "{}, with @night")
@@ -263,7 +264,7 @@ def recipes() -> None:
 
 def faithful() -> None:
     """The same with their sources' starts and optimisers, at one scale; 200 steps each, of up to 6,000."""
-    cells = [(n, paint("coffee", "@night", recipe=n, faithful=True, size=192, steps=(200,))) for n in RECIPES]
+    cells = [(n, paint("coffee", "@night", recipe=n, faithful=True, size=160, steps=(200,))) for n in RECIPES]
     save("faithful", cells, columns=3)
 
 
@@ -282,7 +283,7 @@ def smoothness() -> None:
 
 def pooling() -> None:
     """Two ways of pooling."""
-    save("pooling", swept("pooling", ("max", "average"), "coffee", "@rose", size=288), columns=2)
+    save("pooling", swept("pooling", ("max", "average"), "coffee", "@rose"), columns=2)
 
 
 def optimisers() -> None:
@@ -304,7 +305,7 @@ def evolution() -> None:
         if (step.level == 1 and step.step in wanted) or step.step == step.steps:
             frames.append(step.snapshot())
 
-    result = transfer("cat", "@poppies", size=384, callback=keep)
+    result = transfer("cat", "@poppies", size=320, callback=keep)
     save_jpeg("evolution", sheet.evolution_strip([*frames[:4], *frames[-2:]]))
     with tempfile.TemporaryDirectory() as folder:
         plot = save_log(Path(folder) / "costs.csv", result.history)[1]

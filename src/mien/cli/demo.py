@@ -152,7 +152,8 @@ def _page(main: Card, six: Sequence[Card]) -> str:
 <img src="painting-evolution.png" alt="six stages of the painting, first to last">
 <p>From coarse to fine. The same as a moving picture: <a href="painting-evolution.gif">painting-evolution.gif</a></p>
 <img src="costs.png" alt="the costs over the steps">
-<p>J = α · J<sub>content</sub> + β · J<sub>style</sub> at every step; each scale begins where the coarser one ended.</p>
+<p>J = α · J<sub>content</sub> + β · J<sub>style</sub> at every step, with half of the same at the next coarser scale;
+each scale begins where the coarser one ended.</p>
 <h2>Six styles</h2>
 <img src="six.jpg" alt="the photo in six styles">
 <h2>Numbers</h2>
