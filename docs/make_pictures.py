@@ -136,7 +136,7 @@ def preview() -> None:
 def several() -> None:
     """Two styles, mixed by weight."""
     weights = ((1, 0), (2, 1), (1, 1), (1, 2), (0, 1))
-    cells = swept("style_weights", weights, "coffee", ["@ink", "@poppies"])
+    cells = swept("style_weights", weights, "coffee", ["@ink", "@poppies"], size=224)
     save("several-styles", [(f"{a} : {b}", pixels) for (a, b), (_, pixels) in zip(weights, cells, strict=True)],
          columns=5, cell=192)  # fmt: skip
 
@@ -226,9 +226,10 @@ def content_depth() -> None:
 
 def style_depth() -> None:
     """What each style layer knows, and up to which layer it matters."""
-    alone = [
-        (f"{n} alone", paint(None, "@night", texture=True, style_layers=((n, 1.0),), size=192)) for n in FIRST_OF_BLOCK
-    ]
+    alone = []
+    for n in FIRST_OF_BLOCK:
+        pixels = paint(None, "@night", texture=True, style_layers=((n, 1.0),), size=192)
+        alone.append((f"{n} alone", pixels[32:160]))  # of the cat's shape, so that both rows are as high
     first = [tuple((n, 1.0) for n in FIRST_OF_BLOCK[: k + 1]) for k in range(5)]
     upto = [
         (f"relu1_1 to {layers[-1][0]}" if k else "relu1_1", paint("cat", "@night", style_layers=layers, size=192))

@@ -142,9 +142,13 @@ def load_custom(where: str) -> ModuleBackbone:
     if not module_name or not function_name:
         raise OptionError(f"Expected --backbone as a weights' name or module:function, got {where!r}.")
     try:
-        made = getattr(importlib.import_module(module_name), function_name)()
+        function = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         raise OptionError(f"Expected {where!r} to name a function that returns a network, but: {error}.") from error
+    try:
+        made = function()
+    except Exception as error:  # whatever the user's code raises is the user's to know, in one sentence
+        raise OptionError(f"Expected {where!r} to return a network when called, but it raised {error!r}.") from error
     net, spec = made if isinstance(made, tuple) else (made, None)
     if not isinstance(net, nn.Module):
         raise OptionError(f"Expected {where!r} to return a torch.nn.Module, got {type(net).__name__}.")

@@ -62,7 +62,7 @@ def main() -> None:
     # torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        sys.exit(cli.main(prog_name="mien", standalone_mode=False) or 0)
     except MienError as error:
         click.secho(str(error), fg="red", err=True)
         sys.exit(error.exit_code)

@@ -23,7 +23,7 @@ from mien.style.inputs import gather
 from mien.style.log import save_log
 from mien.style.options import StyleOptions
 from mien.style.painting import Iterate, Painting
-from mien.style.state import Saved, check_same_job, load_state, save_state
+from mien.style.state import check_same_job, load_state, save_state
 from mien.style.stylize import result
 
 FRAMES = 24  # of an evolution GIF; its strip shows a quarter of them
@@ -151,7 +151,7 @@ def again(source: str, pictures: tuple[str, ...], settings: dict[str, Any], how:
     content, styles = files.named(kept, pictures, source)
     inputs = gather(content, styles, options=options, masks=how.masks, style_masks=how.style_masks)
     if not changed:
-        check_same_job(Saved({}, {}, {k: kept[k] for k in _IDENTITY if k in kept}, options, ""), inputs.identity())
+        check_same_job({k: kept[k] for k in _IDENTITY if k in kept}, inputs.identity())
     _same_threads(kept.get("threads"))
     done = _run(Painting(inputs, options), how)
     if kept.get("finished", True):
@@ -190,7 +190,7 @@ def resume(state: str, pictures: tuple[str, ...], settings: dict[str, Any], how:
     if "start" in saved.identity:
         options = replace(options, start=files.found([saved.identity["start"]], state)[0])
     inputs = gather(content, styles, options=options, masks=masks, style_masks=style_masks)
-    check_same_job(saved, inputs.identity())
+    check_same_job(saved.identity, inputs.identity())
     # The unfinished picture lies beside its state, wherever that is now, and may be replaced; anything else may not.
     unfinished = Path(state).with_name(Path(saved.out).name)
     out = Path(how.out or unfinished)

@@ -31,8 +31,10 @@ class StyleOptions:
     texture: bool = option(False, "the style's texture alone: no content, from noise")
     alpha: float | None = option(None, "weight of the content cost (default: the recipe's)", low=0)
     beta: float | None = option(None, "weight of the style cost (default: the recipe's)", low=0)
-    content_layers: tuple[tuple[str, float], ...] | None = option(None, "content layers, as LAYER or LAYER=WEIGHT, …")
-    style_layers: tuple[tuple[str, float], ...] | None = option(None, "style layers and their λ, as LAYER=λ, …")
+    content_layers: tuple[tuple[str, float], ...] | None = option(
+        None, "content layers, as LAYER or LAYER=WEIGHT, …", low=0
+    )
+    style_layers: tuple[tuple[str, float], ...] | None = option(None, "style layers and their λ, as LAYER=λ, …", low=0)
     style_cost: str = option(
         "gram", "what of the activations is style", choices=("gram", "mean-deviation", "wasserstein")
     )
@@ -47,7 +49,7 @@ class StyleOptions:
     )
     colour: str = option("style", "whose colours", choices=("style", "luminance", "linear", "histogram"))
     start: str = option("content", "content, noise, style (its colours as noise), or a picture's path")
-    seed: int = option(0, "seed of the noise", low=0)
+    seed: int = option(0, "seed of the noise and of built-in styles", low=0, high=2**63 - 1)
     optimiser: str = option("lbfgs", "how the pixels move", choices=("lbfgs", "adam", "gradient"))
     steps: tuple[int, ...] | None = option(None, "steps at each scale, coarse to fine, as 60,40,20", low=1)
     step: float | None = option(None, "learning rate of adam and gradient, in pixel values of [0, 1]", low=0)
@@ -132,6 +134,7 @@ def _check(item: dataclasses.Field[Any], value: Any) -> None:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise OptionError(f"Expected {item.name} to be one of {', '.join(meta['choices'])}, got {value!r}.{hint}")
     numbers = value if isinstance(value, tuple) else (value,)
+    numbers = tuple(n[1] if isinstance(n, tuple) else n for n in numbers)  # of a layer, its weight
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

@@ -39,7 +39,8 @@ def save_state(path: str | Path, painting: Painting, *, out: str = "") -> Path:
         "options": json.loads(painting.options.to_json()),
         "out": out,
     }
-    data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {_KEY: json.dumps(about)})
+    # Clones: the best picture and the last one are often the same tensor, and safetensors refuses to write that.
+    data = save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {_KEY: json.dumps(about)})
     return images.write_whole(path, lambda file: file.write(data), force=True)
 
 
@@ -56,14 +57,14 @@ def load_state(path: str | Path) -> Saved:
     return Saved(tensors, about["plain"], about["identity"], StyleOptions.from_dict(about["options"]), about["out"])
 
 
-def check_same_job(saved: Saved, identity: dict[str, Any]) -> None:
-    """Refuse a state of another photo, style or mask."""
-    for key in sorted({*saved.identity, *identity}):
-        was, now = saved.identity.get(key), identity.get(key)
+def check_same_job(before: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse to go on with, or to repeat, what was made of another photo, style or mask (see `Inputs.identity`)."""
+    for key in sorted({*before, *identity}):
+        was, now = before.get(key), identity.get(key)
         if _hashes(was) != _hashes(now):
             raise ResumeError(
                 f"Expected the job that was saved, but its {key} differs: {_names(was)} then, {_names(now)} now. "
-                "Start anew without --resume."
+                "Give the same files, or paint anew."
             )
 
 
