@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from mien.style.options import StyleOptions
 
 if TYPE_CHECKING:
-    from mien.style.stylize import Cost, Iterate, Painting, Result, result, transfer
+    from mien.style.stylize import Cost, Iterate, Painting, Result, Step, result, transfer
 
-__all__ = ["Cost", "Iterate", "Painting", "Result", "StyleOptions", "result", "transfer"]
+__all__ = ["Cost", "Iterate", "Painting", "Result", "Step", "StyleOptions", "result", "transfer"]
 
 
 def __getattr__(name: str) -> Any:

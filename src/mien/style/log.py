@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mien import images
-from mien.style.painting import Iterate
+from mien.style.painting import Step
 
 COLUMNS = ("level", "size", "step", "total", "content", "style", "seconds")
 
 
-def save_log(path: str | Path, history: Sequence[Iterate], *, force: bool = False) -> tuple[Path, Path]:
+def save_log(path: str | Path, history: Sequence[Step], *, force: bool = False) -> tuple[Path, Path]:
     """Write PATH as CSV, one row a step, and beside it a PNG that plots J, J_content and J_style; return both paths."""
     path = Path(path)
     text = io.StringIO()
@@ -26,7 +26,7 @@ def save_log(path: str | Path, history: Sequence[Iterate], *, force: bool = Fals
     return path, picture
 
 
-def _plot(history: Sequence[Iterate]) -> bytes:
+def _plot(history: Sequence[Step]) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 

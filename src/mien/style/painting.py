@@ -38,8 +38,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Iterate:
-    """One step of the way, for progress lines, logs and pictures."""
+class Step:
+    """One step of the way in numbers, as `history` keeps it."""
 
     size: int  # long side of this scale, pixels
     level: int  # from 1
@@ -51,10 +51,19 @@ class Iterate:
     style: float
     seconds: float
     remaining: float  # seconds, estimated
+
+
+_NUMBERS = tuple(item.name for item in fields(Step))
+
+
+@dataclass(frozen=True)
+class Iterate(Step):
+    """One step as the callback gets it: its numbers, and the picture if one asks for it.
+
+    `history` keeps only the numbers: a snapshot holds the whole painting.
+    """
+
     snapshot: Callable[[], NDArray[np.uint8]] = field(repr=False, compare=False)  # the picture now, (H, W, 3)
-
-
-_KEPT = tuple(item.name for item in fields(Iterate) if item.name != "snapshot")
 
 
 @dataclass
@@ -106,7 +115,7 @@ class Painting:
         )
         self.before: Cost | None = None  # of the photo itself at the finest scale
         self.level, self.step, self.taken = 0, 0, [0] * len(self.levels)
-        self.history: list[Iterate] = []
+        self.history: list[Step] = []
         self.best: Best | None = None
         self._objective: Objective | None = None
         self._still: Tensor | None = None
@@ -195,7 +204,7 @@ class Painting:
         self.step += 1
         self.taken[self.level] = self.step
         iterate = self._iterate(cost)
-        self.history.append(iterate)
+        self.history.append(Step(*(getattr(iterate, name) for name in _NUMBERS)))
         return iterate
 
     def _consider(self, x: Tensor, cost: Cost) -> None:
@@ -304,7 +313,7 @@ class Painting:
             "seconds": self.seconds,
             "within_level": self._objective is not None,
             "before": None if self.before is None else list(astuple(self.before)),
-            "history": [[getattr(i, name) for name in _KEPT] for i in self.history],
+            "history": [astuple(step) for step in self.history],
         }
         if self.best is not None:
             tensors["best"] = self.best.x
@@ -318,9 +327,7 @@ class Painting:
         self._since_best, self._restarts = plain["since_best"], plain["restarts"]
         self._seconds_before, self._started = plain["seconds"], None
         self.before = None if plain["before"] is None else Cost(*plain["before"])
-        self.history = [
-            Iterate(**dict(zip(_KEPT, row, strict=True)), snapshot=self.snapshot) for row in plain["history"]
-        ]
+        self.history = [Step(*row) for row in plain["history"]]
         self.best = Best(tensors["best"], Cost(*plain["best"])) if "best" in plain else None
         self._optimiser.restore({k.removeprefix("optimiser."): v for k, v in tensors.items() if "." in k})
         if plain["within_level"]:

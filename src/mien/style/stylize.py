@@ -16,9 +16,9 @@ import mien
 from mien import images
 from mien.style.inputs import Source, gather
 from mien.style.options import StyleOptions
-from mien.style.painting import Cost, Iterate, Painting
+from mien.style.painting import Cost, Iterate, Painting, Step
 
-__all__ = ["Cost", "Iterate", "Painting", "Result", "result", "transfer"]
+__all__ = ["Cost", "Iterate", "Painting", "Result", "Step", "result", "transfer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Result:
     """Costs of the painting, judged in 8 bits."""
     seconds: float
     options: StyleOptions
-    history: tuple[Iterate, ...]
+    history: tuple[Step, ...]
     settings: str
     """JSON from which `mien style --again` repeats the painting."""
     notes: tuple[str, ...]
