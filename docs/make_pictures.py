@@ -118,6 +118,11 @@ def sizes() -> None:
     save("sizes", swept("size", (128, 256, 384), "rocket", "@points"), columns=3, cell=300)
 
 
+def coherence() -> None:
+    """How much a finer scale is held to the look of the coarser one."""
+    save("coherence", swept("coherence", (0, 0.5, 2), "cat", "@points", size=320), columns=3, cell=288)
+
+
 def scale() -> None:
     """Narrow and broad strokes."""
     save("style-scale", swept("style_scale", (0.5, 1, 2), "rocket", "@night", size=256), columns=3)
@@ -186,7 +191,7 @@ def style_mask() -> None:
 def colours() -> None:
     """The four colour modes."""
     modes = ("style", "luminance", "linear", "histogram")
-    cells = [("photo", small("coffee")), ("@waves", small("@waves"))]
+    cells = [("photo", small("coffee")), ("@waves", small("@waves")[20:191])]
     save("colours", cells + swept("colour", modes, "coffee", "@waves"), columns=3)
 
 
@@ -198,7 +203,7 @@ def start() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sketch = images.save(Path(folder) / "sketch.png", patterns.draw("marbling", 256))
         cells = [
-            (label, paint("coffee", "@night", strength=0.7, start=where))
+            (label, paint("coffee", "@night", start=where))
             for label, where in (("content", "content"), ("noise", "noise"), ("style", "style"), ("a file", sketch))
             for where in [str(where)]
         ]
@@ -242,7 +247,7 @@ def lambdas() -> None:
     """Fine and coarse marks by λ."""
     fine, equal, coarse = (16, 8, 1, 0.2, 0.1), (1, 1, 1, 1, 1), (0.05, 0.1, 0.3, 8, 16)
     cells = []
-    for name, weights in (("fine layers", fine), ("equal λ", equal), ("deep layers", coarse)):
+    for name, weights in (("fine layers", fine), ("equal weights", equal), ("deep layers", coarse)):
         layers = tuple(zip(FIRST_OF_BLOCK, map(float, weights), strict=True))
         cells.append((name, paint("coffee", "@mosaic", style_layers=layers)))
     save("lambda", cells, columns=3)
@@ -250,8 +255,8 @@ def lambdas() -> None:
 
 def alpha_beta() -> None:
     """The balance of the two costs; the last two are the same painting."""
-    cells = [(f"β {beta:g}", paint("cat", "@points", beta=beta)) for beta in (0.25, 1.0, 4.0, 64.0, 16.0)]
-    cells.append(("β 4, strength 2/3", paint("cat", "@points", strength=2 / 3)))
+    cells = [(f"beta {beta:g}", paint("cat", "@points", beta=beta)) for beta in (0.25, 1.0, 4.0, 64.0, 16.0)]
+    cells.append(("beta 4, strength 2/3", paint("cat", "@points", strength=2 / 3)))
     save("alpha-beta", cells, columns=3)
 
 
@@ -334,6 +339,7 @@ MAKERS: dict[str, Callable[[], None]] = {
     "twelve": twelve,
     "strength": strength,
     "sizes": sizes,
+    "coherence": coherence,
     "style-scale": scale,
     "preview": preview,
     "several-styles": several,
