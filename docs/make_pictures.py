@@ -282,8 +282,8 @@ def style_cost() -> None:
 
 def smoothness() -> None:
     """Edges kept, and noise smoothed."""
-    edges = swept("laplacian", (0, 1, 5), "rocket", "@poppies")
-    smooth = swept("tv", (0, 5, 50), "rocket", "@poppies")
+    edges = swept("laplacian", (0, 0.1, 0.5), "cat", "@poppies")
+    smooth = swept("tv", (0, 20, 100), "cat", "@poppies")
     save("laplacian-tv", edges + smooth, columns=3)
 
 

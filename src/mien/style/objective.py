@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -70,6 +70,30 @@ class Objective:
 
     def __call__(self, x: Tensor) -> Costs:
         """The costs of the picture x (1, 3, H, W) in [0, 1]."""
+        own = self._own(x)
+        if self._coarser is None:
+            return own
+        return replace(own, total=own.total + self._echo(x, self._coarser))
+
+    def gradient(self, x: Tensor) -> tuple[Costs, Tensor]:
+        """The costs of x, detached, and ∂J/∂x (1, 3, H, W).
+
+        The two scales are differentiated one after the other, so that only one holds its activations at a time.
+        """
+        x = x.detach().requires_grad_()
+        own = self._own(x)
+        (gradient,) = torch.autograd.grad(own.total, x)
+        total = own.total.detach()
+        if self._coarser is not None:
+            echo = self._echo(x, self._coarser)
+            gradient = gradient + torch.autograd.grad(echo, x)[0]
+            total = total + echo.detach()
+        return Costs(total, own.content.detach(), own.style.detach()), gradient.contiguous()
+
+    def _echo(self, x: Tensor, coarser: Objective) -> Tensor:
+        return self.balance.coherence * coarser(shrink(x, *coarser._size)).total
+
+    def _own(self, x: Tensor) -> Costs:
         balance, zero = self.balance, x.new_zeros(())
         taps = self.net(
             x, {**balance.content_layers, **balance.style_layers} if self._content else balance.style_layers
@@ -85,8 +109,6 @@ class Objective:
             total = total + balance.tv * costs.total_variation(x)
         if self._edges is not None:
             total = total + self._edge_weight * costs.mean_squared_error(self._edges, costs.laplacian(x))
-        if self._coarser is not None:
-            total = total + balance.coherence * self._coarser(shrink(x, *self._coarser._size)).total
         return Costs(total, content, style)
 
     def _scaled(self, F: Tensor) -> Tensor:

@@ -189,13 +189,11 @@ class Painting:
         return pyramid.enlarge(painted, fine.height, fine.width)
 
     def _one_step(self) -> Iterate:
-        x = self.x.detach().requires_grad_()
-        costs = self._require_objective()(x)
-        (gradient,) = torch.autograd.grad(costs.total, x)
-        x, gradient = x.detach(), gradient.contiguous()
+        x = self.x.detach()
+        costs, gradient = self._require_objective().gradient(x)
         if self._still is not None:
             gradient = gradient.masked_fill(self._still, 0)
-        cost = Cost(float(costs.total.detach()), float(costs.content.detach()), float(costs.style.detach()))
+        cost = Cost(float(costs.total), float(costs.content), float(costs.style))
         self._consider(x, cost)
         if not np.isfinite(cost.total) or self._stalled():
             self._start_again()
