@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -77,6 +78,8 @@ def style(pictures: tuple[str, ...], **values: Any) -> int:
         style_masks=values["style_masks"],
     )
     settings = given(values)
+    if ":" in settings.get("backbone", ""):
+        sys.path.append(str(Path.cwd()))  # last, so that no file here stands in for an installed package
     exit_code, last = 0, None
     for job in _jobs(pictures, values, settings, how):
         _report(job, as_json=values["as_json"], quiet=values["quiet"])

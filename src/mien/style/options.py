@@ -38,11 +38,11 @@ class StyleOptions:
     style_cost: str = option(
         "gram", "what of the activations is style", choices=("gram", "mean-deviation", "wasserstein")
     )
-    laplacian: float = option(0.0, "weight of keeping the photo's edges (0 none, 1 clearly)", low=0)
+    laplacian: float = option(0.0, "weight of keeping the photo's edges (try 0.1)", low=0)
     coherence: float | None = option(
         None, "how much the next coarser scale holds a finer one to its look (0 not, and a fifth faster)", low=0
     )
-    tv: float | None = option(None, "weight of smoothness, total variation (default: the recipe's)", low=0)
+    tv: float | None = option(None, "weight of smoothness, total variation (try 20; default: the recipe's)", low=0)
     style_weights: tuple[float, ...] | None = option(None, "how much each style counts (default: equally)", low=0)
     style_scale: float = option(
         1.0, "size of the style picture against the painting: larger, broader strokes", low=0.05, high=8
