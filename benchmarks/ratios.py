@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,21 @@ def measure(plan: Plan, keep: Callable[[Record], None]) -> Record:
         _judge(plan, job, entry)
         keep(record)
     return record
+
+
+def judged(plan: Plan, record: Record, keep: Callable[[Record], None]) -> Record:
+    """An earlier record with the rivals' pictures that have since been painted, and everything judged anew."""
+    paces = {(row["photo"], row["size"], row["tool"]): _kept_pace(row) for row in record["paces"]}
+    for entry in record["jobs"]:
+        job = next(job for job in plan.jobs if (job.pair.slug, job.size) == (entry["slug"], entry["size"]))
+        entry["rivals"] = [_rival(plan, job, rival, _pace(paces, job, rival)) for rival in of_size(job.size)]
+        _judge(plan, job, entry)
+        keep(record)
+    return record
+
+
+def _kept_pace(row: Record) -> Pace:
+    return Pace(**{field.name: row[field.name] for field in fields(Pace)})
 
 
 # -- the rivals --------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any
 
 import report
 from pairs import found, pattern_file, photo_file
-from ratios import Job, Plan, jobs_of, measure
+from ratios import Job, Plan, jobs_of, judged, measure
 from rivals import of_size
 from shell import Clock, say, seconds_of, timed
 
@@ -81,6 +81,13 @@ def ratios(options: argparse.Namespace) -> Record:
         clock=options.clock,
     )
     return measure(plan, lambda record: _keep(options, "ratios", record))
+
+
+def judge(options: argparse.Namespace) -> Record:
+    """Judge what `ratios` painted, with the rivals' pictures that are there by now; no painting of ours."""
+    record: Record = json.loads((options.folder / "results.json").read_text(encoding="utf-8"))["ratios"]
+    plan = Plan(jobs=_jobs(options), folder=options.folder, steps=options.rival_steps, ladder=None, clock=options.clock)
+    return judged(plan, record, lambda record: _keep(options, "ratios", record))
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Record]] = {
@@ -165,7 +172,7 @@ def _rivals(options: argparse.Namespace) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS, "report", "rivals"))
+    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS, "judge", "report", "rivals"))
     parser.add_argument("--minutes", type=float, default=55, help="time for all of it [%(default)s]")
     parser.add_argument("--all", action="store_true", help="every rival's picture, however long it takes")
     parser.add_argument("--sizes", type=_numbers, default=(), help="long sides, as 256,512 [each pair's own]")
@@ -201,7 +208,7 @@ def main() -> None:
         if options.machine["load_before"] > report.QUIET:
             say(f"the machine is busy (load average {options.machine['load_before']:.1f}): the figures will not hold")
         for name in PARTS if options.part == "all" else (options.part,):
-            _keep(options, name, PARTS[name](options))
+            _keep(options, *(("ratios", judge(options)) if name == "judge" else (name, PARTS[name](options))))
     _report(options)
 
 
