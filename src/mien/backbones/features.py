@@ -111,7 +111,7 @@ class ModuleBackbone:
         try:
             self.net(self.preprocess(x).to(self.dtype))
         except _Enough:
-            pass
+            pass  # every wanted layer is read: the rest of the net need not run
         finally:
             for handle in handles:
                 handle.remove()

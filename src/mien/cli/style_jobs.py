@@ -169,7 +169,7 @@ def _kept(source: str) -> dict[str, Any]:
         if {"options", "styles"} <= kept.keys():
             return dict(kept)
     except (ValueError, AttributeError):
-        pass
+        pass  # no JSON, or none of ours: both end in the sentence below
     raise ImageError(f"Expected a painting that carries mien's settings, but those in “{source}” cannot be read.")
 
 
