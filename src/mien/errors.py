@@ -9,6 +9,13 @@ MienError                   exit code 1; the text says what was expected, what c
 ├── OptionError             a setting that does not exist or does not fit the others (exit code 2: usage)
 ├── OutOfMemory             a job that would not fit, refused before it starts
 ├── ResumeError             a saved state of another job
+├── FaceError               a photo without a face that can be used: none, several, too small, too dark, ...
+├── CalibrationError        a decision asked for where no threshold has been measured, or a rate beyond the data
+├── GalleryError            a gallery that cannot be opened, read or written
+│   ├── GalleryBusy         ... because another process is writing to it
+│   ├── WrongKey            ... because its key is missing or another one
+│   └── NameTaken           ... because somebody of that name is enrolled already
+├── AuditError              a log of decisions that was edited, cut or reordered
 └── MissingExtra            a Python package that an extra brings
 """
 
@@ -53,6 +60,34 @@ class OutOfMemory(MienError):
 
 class ResumeError(MienError):
     """A saved state that belongs to another job."""
+
+
+class FaceError(MienError):
+    """A photo without a face that can be used; the text says why."""
+
+
+class CalibrationError(MienError):
+    """A decision asked for where no threshold has been measured, or a rate that the data cannot support."""
+
+
+class GalleryError(MienError):
+    """A gallery that cannot be opened, read or written."""
+
+
+class GalleryBusy(GalleryError):
+    """Another process is writing to the gallery."""
+
+
+class WrongKey(GalleryError):
+    """The gallery's key is missing, or another one than it was locked with."""
+
+
+class NameTaken(GalleryError):
+    """Somebody of that name is enrolled already."""
+
+
+class AuditError(MienError):
+    """A log of decisions that was edited, cut or reordered."""
 
 
 class MissingExtra(MienError):
