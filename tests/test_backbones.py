@@ -124,6 +124,16 @@ def test_thin_and_small_pictures_have_all_layers(vgg19, size):
     assert found["relu5_1"].isfinite().all()
 
 
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 64)])
+def test_the_way_back_through_a_pool_is_torchs_own(vgg19, size):
+    x = rand(1, 3, *size).requires_grad_()
+    ours = vgg19(x, ["relu1_2", "pool1"])
+    (gradient,) = torch.autograd.grad((ours["pool1"] ** 2).sum(), ours["relu1_2"])
+    alike = ours["relu1_2"].detach().requires_grad_()
+    (expected,) = torch.autograd.grad((torch.nn.functional.max_pool2d(alike, 2) ** 2).sum(), alike)
+    assert torch.equal(gradient, expected)
+
+
 def test_a_thin_strip_is_pooled_along_its_length_only(vgg19):
     found = vgg19(rand(1, 3, 1, 64), ["pool1", "pool2"])
     assert found["pool1"].shape[2:] == (1, 32)

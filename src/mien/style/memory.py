@@ -11,8 +11,8 @@ from mien import images
 from mien.errors import OutOfMemory
 
 # Bytes a pixel at the finest scale, above the loaded program, measured with `benchmarks/style.py memory`:
-# 1,616 and 2,426 at 1,024 px (docs/benchmarks.md); the history comes on top.
-BYTES_PER_PIXEL = {"bfloat16": 1620, "float32": 2430}
+# 1,456 and 2,341 at 1,024 px, 1,565 and 2,074 at 512 px (docs/benchmarks.md); the history comes on top.
+BYTES_PER_PIXEL = {"bfloat16": 1570, "float32": 2350}
 HISTORY_BYTES_PER_PIXEL = {"lbfgs": 24 * 10 + 24, "adam": 24, "gradient": 0}
 # The Gram matrices, the weights and the allocator's slack, whatever the size.
 FIXED = 150e6
