@@ -58,6 +58,8 @@ class Match:
 
     person: str
     distance: float
+    id: str = ""
+    """The gallery's random number for the person, the only thing about them that a log may hold."""
 
 
 @dataclass(frozen=True)
