@@ -16,6 +16,7 @@ MienError                   exit code 1; the text says what was expected, what c
 │   ├── WrongKey            ... because its key is missing or another one
 │   └── NameTaken           ... because somebody of that name is enrolled already
 ├── AuditError              a log of decisions that was edited, cut or reordered
+├── DataError               examples that cannot be learnt from; the text names the file and the fix
 └── MissingExtra            a Python package that an extra brings
 """
 
@@ -88,6 +89,10 @@ class NameTaken(GalleryError):
 
 class AuditError(MienError):
     """A log of decisions that was edited, cut or reordered."""
+
+
+class DataError(MienError):
+    """Examples that cannot be learnt from; the text names the file and the fix."""
 
 
 class MissingExtra(MienError):
