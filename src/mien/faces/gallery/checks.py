@@ -1,0 +1,66 @@
+"""Which names and encodings a gallery takes, and when two names are the same."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import GalleryError, OptionError
+from mien.faces.records import Encodings
+
+LONGEST_NAME = 200
+LONGEST_CONSENT = 10_000
+_INVISIBLE = "ZC"  # Unicode's major classes of separators, and of control, format and unassigned characters
+_BREAKING = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
+
+
+def check_name(name: str) -> None:
+    """Raise OptionError for a name that nobody could read: any script, quotes, spaces and emoji are welcome."""
+    if not any(unicodedata.category(c)[0] not in _INVISIBLE for c in name[: LONGEST_NAME + 1]):
+        raise OptionError("Expected a name, but got one without a visible character; give the person a name.")
+    if len(name) > LONGEST_NAME:
+        raise OptionError(
+            f"Expected a name of at most {LONGEST_NAME} characters, but got one of {len(name):,}; shorten it."
+        )
+    for c in name:
+        if unicodedata.category(c) in _BREAKING:
+            raise OptionError(
+                f"Expected a name on one line, but got {name!r} with the control character {c!r}; leave it out."
+            )
+
+
+def same_name(name: str) -> str:
+    """The form by which names are compared: “Zoë”, “ZOË” and “Zoe” + combining dots are one name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def check_consent(consent: str | None) -> None:
+    """Raise OptionError for a consent note that is too long or no text."""
+    if consent is None:
+        return
+    if len(consent) > LONGEST_CONSENT:
+        raise OptionError(
+            f"Expected a consent note of at most {LONGEST_CONSENT:,} characters, but got {len(consent):,}; shorten it, "
+            "or say where the whole text is kept."
+        )
+    if any(unicodedata.category(c) == "Cs" for c in consent):
+        raise OptionError("Expected a consent note in Unicode, but got one with undecodable bytes; type it anew.")
+
+
+def checked_encodings(encodings: NDArray[np.floating], dimension: int) -> Encodings:
+    """The encodings as float32 (n, dimension), n >= 1; GalleryError if they are not, or not finite and of norm 1."""
+    rows = np.ascontiguousarray(encodings, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[0] < 1 or rows.shape[1] != dimension:
+        raise GalleryError(
+            f"Expected encodings of shape (n, {dimension}) with n at least 1, but got {np.shape(encodings)}; pass one "
+            "row for each photo."
+        )
+    norms = np.linalg.norm(rows.astype(np.float64), axis=1)
+    if not (np.abs(norms - 1) < 1e-3).all():  # also False where a norm is not a number
+        raise GalleryError(
+            f"Expected encodings of norm 1, but got a norm of {norms[np.argmax(~(np.abs(norms - 1) < 1e-3))]:.4g}; "
+            "divide each row by its L2 norm."
+        )
+    return rows
