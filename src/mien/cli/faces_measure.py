@@ -1,0 +1,276 @@
+"""`mien faces risk`, `calibrate` and `evaluate`: how often the answers are wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mien import images
+from mien.cli.faces_house import encoder_options, find_calibration, gallery_option, json_option, open_pipeline, opened
+from mien.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mien.faces.calibration import Rate
+    from mien.faces.evaluate import Sightings
+    from mien.faces.pipeline import FacePipeline
+    from mien.faces.risk import Risk
+
+
+@click.command(epilog="Example: mien faces risk --strangers 20 --visits 40 --plot risk.png")
+@click.option("--strangers", type=click.FloatRange(0), default=10.0, help="strangers at the door a day [10]")
+@click.option("--visits", type=click.FloatRange(0), help="visits a day by the people enrolled, all together")
+@click.option("--people", type=click.IntRange(1), help="suppose so many were enrolled, instead of asking the gallery")
+@click.option("--fpir", type=float, help="strangers taken for anybody enrolled, per stranger [0.001]")
+@click.option("--plot", "picture", metavar="OUT.png", help="draw the curve over the number of people")
+@click.option("--force", is_flag=True, help="overwrite what exists")
+@gallery_option
+@encoder_options
+@json_option
+def risk(
+    strangers: float,
+    visits: float | None,
+    people: int | None,
+    picture: str | None,
+    force: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Say how often this gallery will be wrong, and how that grows with the number of people."""
+    from mien.faces import risk as r
+    from mien.faces.recognize import FPIR
+
+    if picture is not None:
+        images.check_writable(picture, force=force)
+    fpir = FPIR if values["fpir"] is None else values["fpir"]
+    samples = 1.0
+    if people is None:
+        with opened(values) as recognizer:
+            calibration = recognizer.calibration
+            enrolled = recognizer.gallery.people()
+        if not enrolled:
+            raise OptionError("Nobody is enrolled yet; suppose a number: mien faces risk --people 20")
+        people, samples = len(enrolled), sum(person.samples for person in enrolled) / len(enrolled)
+    else:
+        calibration = find_calibration(open_pipeline(values["encoder"]), values["calibration"])
+    found = r.risk(
+        calibration, people=people, fpir=fpir, strangers_a_day=strangers, visits_a_day=visits, samples=samples
+    )
+    if picture is not None:
+        images.write_whole(picture, lambda file: file.write(r.plot(found)), force=force)
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "sentences": found.sentences()}, ensure_ascii=False, indent=1))
+        return
+    for sentence in found.sentences():
+        click.echo(sentence)
+    click.echo()
+    _print_curve(found)
+    if picture is not None:
+        click.echo(picture)
+
+
+def _print_curve(found: Risk) -> None:
+    titles = ("people", "τ", "stranger let in", "with τ as now", "own refused", "let in a year", "")
+    lines = [titles]
+    for row in found.curve:
+        lines.append(
+            (
+                f"{row.people:,}",
+                "–" if row.threshold is None else f"{row.threshold:.3f}",
+                _rate(row.fpir),
+                _rate(row.unchanged),
+                _rate(row.fnir),
+                "–" if row.false_acceptances_a_year is None else f"{row.false_acceptances_a_year.value:.2g}",
+                "← now" if row.people == found.people else "",
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
+    for line in lines:
+        click.echo("   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if any(row.fpir and row.fpir.extrapolated for row in found.curve):
+        click.echo("≤: beyond what was measured; a pessimistic bound, extrapolated from the nearest strangers.")
+    if any(row.fpir is None for row in found.curve):
+        click.echo("–: beyond what the data support.")
+
+
+def _rate(rate: Rate | None) -> str:
+    if rate is None:
+        return "–"
+    return f"≤ {100 * rate.high:.2g} %" if rate.extrapolated else f"{100 * rate.value:.2g} %"
+
+
+@click.command(epilog="Example: mien faces calibrate people/ -o calibration.json")
+@click.argument("folder", metavar="DIR")
+@click.option("-o", "--out", metavar="FILE", default="calibration.json", help="where it goes [calibration.json]")
+@click.option("--source", metavar="TEXT", help="what the photos are, in words [the folder's name]")
+@click.option("--note", "notes", multiple=True, metavar="TEXT", help="what a reader must know about the data")
+@click.option("--force", is_flag=True, help="overwrite what exists")
+@click.option("--encoder", metavar="NAME", default="sface", help="an encoder, or your own one's record [sface]")
+def calibrate(folder: str, out: str, source: str | None, notes: tuple[str, ...], force: bool, encoder: str) -> None:
+    """Measure the thresholds of an encoder on DIR, which holds one folder of photos for each person.
+
+    All photos count, bad ones too: leaving them out would promise more than the camera keeps.
+    """
+    import numpy as np
+
+    from mien.faces.protocols import read_people
+    from mien.faces.threshold import calibrate, nearest_strangers
+
+    _check_new(out, force=force)
+    people = read_people(folder)
+    pipeline = open_pipeline(encoder)
+    seen = _see([photo for photos in people.values() for photo in photos], pipeline)
+    who, encodings = [], []
+    for person, photos in people.items():
+        for photo in photos:
+            encoding = seen.encodings[photo]
+            if encoding is not None:
+                who.append(person)
+                encodings.append(encoding)
+    missing = sum(map(len, people.values())) - len(who)
+    left_out = [f"{missing} photos without a face that could be found are left out."] if missing else []
+    rows = np.stack(encodings) if encodings else np.empty((0, pipeline.encoder.dimension), np.float32)
+    with _bar("comparing") as advance:
+        calibration = calibrate(
+            rows,
+            who,
+            encoder=pipeline.encoder.name,
+            source=source or f"the photos in {Path(folder).name}",
+            notes=[*notes, *left_out],
+            progress=advance,
+        )
+    calibration.save(out, force=force)
+    click.echo(
+        f"{calibration.impostor_comparisons:,} comparisons of {calibration.people:,} people with each other, "
+        f"{calibration.genuine_comparisons:,} of people with themselves."
+    )
+    for fmr in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        if fmr >= calibration.lowest_fmr:
+            tau = calibration.threshold_for_fmr(fmr)
+            rate, miss = calibration.fmr(tau), calibration.fnmr(tau)
+            click.echo(
+                f"FMR {fmr:g}: τ {tau:.3f} ({rate.label}); {100 * miss.value:.2g} % of people's own photos are refused"
+            )
+    pairs = [(a, b, d) for a, b, d in nearest_strangers(rows, who, 5) if d < calibration.table.thresholds[0]]
+    if pairs:
+        click.secho("Look at these, the most alike of different people: one person under two names?", fg="yellow")
+        for a, b, d in pairs:
+            click.echo(f"  {who[a]} and {who[b]}, distance {d:.3f}")
+    click.echo(out)
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure accuracy on the LFW protocol, or on a folder of people."""
+
+
+def _evaluation_options(command: Any) -> Any:
+    for option in (
+        click.option("--force", is_flag=True, help="overwrite what exists"),
+        click.option("--report", metavar="OUT.html", help="a page with the plots"),
+        click.option("--encoder", metavar="NAME", default="sface", help="an encoder, or your own one's record [sface]"),
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+@evaluate.command(epilog="Example: mien faces evaluate lfw --pairs pairs.txt --images lfw/ --report lfw.html")
+@click.option("--pairs", required=True, metavar="FILE", help="LFW's pairs.txt, of however many folds")
+@click.option("--images", "folder", required=True, metavar="DIR", help="LFW's photos: DIR/NAME/NAME_0001.jpg")
+@_evaluation_options
+def lfw(pairs: str, folder: str, report: str | None, encoder: str, force: bool, as_json: bool) -> None:
+    """The LFW protocol: mean accuracy over the folds, τ chosen on the others, and the error rates."""
+    from mien.faces.evaluate import evaluate_lfw
+    from mien.faces.evaluation_report import lfw_page, lfw_record
+    from mien.faces.protocols import read_pairs
+
+    _check_new(report, force=force)
+    compared = read_pairs(pairs, folder)
+    pipeline = open_pipeline(encoder)
+    photos = sorted({path for pair in compared for path in (pair.first, pair.second)})
+    seen = _see(photos, pipeline)
+    result = evaluate_lfw(compared, seen.encodings, unreadable=seen.unreadable)
+    _show(lfw_record(result), lfw_page(result, encoder=pipeline.encoder.name), report, as_json=as_json, force=force)
+
+
+@evaluate.command(epilog="Example: mien faces evaluate folder people/ --report people.html")
+@click.argument("folder", metavar="DIR")
+@click.option("--groups", metavar="FILE", help="person,group lines: error rates by group, and the worst of them")
+@_evaluation_options
+def folder(folder: str, groups: str | None, report: str | None, encoder: str, force: bool, as_json: bool) -> None:
+    """Every two photos of DIR compared, which holds one folder for each person; and searches among some of them."""
+    from mien.faces.evaluate import evaluate_folder
+    from mien.faces.evaluation_report import folder_page, folder_record
+    from mien.faces.protocols import read_groups, read_people
+
+    _check_new(report, force=force)
+    people = read_people(folder)
+    named = None if groups is None else read_groups(groups, list(people))
+    pipeline = open_pipeline(encoder)
+    seen = _see([photo for photos in people.values() for photo in photos], pipeline)
+    result = evaluate_folder(people, seen.encodings, groups=named, unreadable=seen.unreadable)
+    _show(
+        folder_record(result), folder_page(result, encoder=pipeline.encoder.name), report, as_json=as_json, force=force
+    )
+
+
+def _check_new(path: str | None, *, force: bool) -> None:
+    """Refuse now, not after minutes of looking."""
+    if path is not None and Path(path).exists() and not force:
+        raise OutputError(f"Expected a new file, but “{path}” exists already; overwrite it with --force.")
+
+
+def _show(record: dict[str, Any], page: str, report: str | None, *, as_json: bool, force: bool) -> None:
+    from mien.faces.evaluation_report import save_report
+
+    if report is not None:
+        save_report(report, page, force=force)
+    if as_json:
+        click.echo(json.dumps(record, indent=1))
+        return
+    if "accuracy" in record:
+        accuracy, error = record["accuracy"]["mean"], record["accuracy"]["standard_error"]
+        spread = "" if error is None else f" ± {100 * error:.2f}"
+        click.echo(
+            f"accuracy {100 * accuracy:.2f}{spread} % over {record['pairs']:,} pairs, τ {record['threshold']:.3f}"
+        )
+    else:
+        compared = record["comparisons"]
+        click.echo(
+            f"{record['people']:,} people, {record['photos']:,} photos: {compared['genuine']:,} comparisons of people "
+            f"with themselves, {compared['impostor']:,} with each other"
+        )
+    if record["eer"] is not None:
+        click.echo(f"EER {100 * record['eer']:.2f} %")
+    for point in record["fmr_fnmr"]:
+        click.echo(f"at FMR {point['fmr']:g}: FNMR {100 * point['fnmr']:.2f} %, τ {point['threshold']:.3f}")
+    click.echo(f"photos without a face, or that cannot be read: {record['failures']}")
+    if report is not None:
+        click.echo(report)
+
+
+def _see(photos: Sequence[Path], pipeline: FacePipeline) -> Sightings:
+    from mien.faces.evaluate import see_folder
+
+    with _bar("looking", total=len(photos)) as advance:
+        return see_folder(photos, pipeline.detector, pipeline.encoder, progress=lambda done: advance(done, len(photos)))
+
+
+@contextmanager
+def _bar(what: str, *, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, which is gone when the work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

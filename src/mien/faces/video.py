@@ -1,0 +1,54 @@
+"""Frames of a video file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.errors import ImageError
+from mien.faces.records import Image
+
+ENDINGS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a video and when it was shown."""
+
+    seconds: float
+    """Since the beginning."""
+    image: Image
+
+
+def is_video(path: str | Path) -> bool:
+    """Whether the file's ending says that it is a video."""
+    return Path(path).suffix.lower() in ENDINGS
+
+
+def frames(path: str | Path, *, a_second: float = 2.0) -> Iterator[Frame]:
+    """About `a_second` frames of every second of the video, in order.
+
+    Raises ImageError if there is no such file or not one frame of it can be read. A video that breaks off ends there.
+    """
+    if not Path(path).is_file():
+        raise ImageError(f"Expected a video, but there is no file “{path}”.")
+    video = cv2.VideoCapture(str(path))
+    try:
+        rate = video.get(cv2.CAP_PROP_FPS) or 25.0
+        step = max(1, round(rate / a_second))
+        number = 0
+        while video.grab():
+            if number % step == 0:
+                good, bgr = video.retrieve()
+                if not good:
+                    break
+                yield Frame(number / rate, np.ascontiguousarray(bgr[..., ::-1]))
+            number += 1
+        if number == 0:
+            raise ImageError(f"Expected a video, but not one frame of “{path}” can be read.")
+    finally:
+        video.release()
