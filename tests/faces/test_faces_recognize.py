@@ -1,5 +1,6 @@
 """Enrolment from one photo, recognition, and what must never happen: on real photos, a real gallery, a real log."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -39,8 +40,8 @@ def test_one_photo_enrols_and_another_picture_is_recognised(office, astronaut):
     assert decision.match.person == "Eileen"
     assert decision.match.id == done.person.id
     assert decision.people == 1
-    x, y, w, h = decision.face.box
-    assert 0 < x < x + w < 320
+    x, _, width, _ = decision.face.box
+    assert 0 < x < x + width < 320
 
 
 def test_somebody_else_is_not_in_the_database(office, astronaut, hopper):
@@ -154,7 +155,7 @@ def test_the_threshold_is_stricter_the_more_people_there_are(office, strangers, 
     for number, row in enumerate(strangers(12)):
         office.enrol_encodings(f"p{number}", row[None])
         taus.append(office.threshold())
-    assert all(later < earlier for earlier, later in zip(taus, taus[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(taus))
     assert taus[-1] == calibration.threshold_for_fpir(1e-3, 12)
     office.forget("p3")
     assert office.threshold() == taus[-2]

@@ -78,19 +78,19 @@ def risk(
 
 def _print_curve(found: Risk) -> None:
     titles = ("people", "τ", "stranger let in", "with τ as now", "own refused", "let in a year", "")
-    lines = [titles]
-    for row in found.curve:
-        lines.append(
-            (
-                f"{row.people:,}",
-                "–" if row.threshold is None else f"{row.threshold:.3f}",
-                _rate(row.fpir),
-                _rate(row.unchanged),
-                _rate(row.fnir),
-                "–" if row.false_acceptances_a_year is None else f"{row.false_acceptances_a_year.value:.2g}",
-                "← now" if row.people == found.people else "",
-            )
+    rows = [
+        (
+            f"{row.people:,}",
+            "–" if row.threshold is None else f"{row.threshold:.3f}",
+            _rate(row.fpir),
+            _rate(row.unchanged),
+            _rate(row.fnir),
+            "–" if row.false_acceptances_a_year is None else f"{row.false_acceptances_a_year.value:.2g}",
+            "← now" if row.people == found.people else "",
         )
+        for row in found.curve
+    ]
+    lines = [titles, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
     for line in lines:
         click.echo("   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -110,33 +110,34 @@ def _rate(rate: Rate | None) -> str:
 @click.argument("folder", metavar="DIR")
 @click.option("-o", "--out", metavar="FILE", default="calibration.json", help="where it goes [calibration.json]")
 @click.option("--source", metavar="TEXT", help="what the photos are, in words [the folder's name]")
+@click.option("--relabel", metavar="FILE", help="corrected labels: photo,person lines, the photo as a path within DIR")
 @click.option("--note", "notes", multiple=True, metavar="TEXT", help="what a reader must know about the data")
 @click.option("--force", is_flag=True, help="overwrite what exists")
 @click.option("--encoder", metavar="NAME", default="sface", help="an encoder, or your own one's record [sface]")
-def calibrate(folder: str, out: str, source: str | None, notes: tuple[str, ...], force: bool, encoder: str) -> None:
+def calibrate(
+    folder: str, out: str, source: str | None, relabel: str | None, notes: tuple[str, ...], force: bool, encoder: str
+) -> None:
     """Measure the thresholds of an encoder on DIR, which holds one folder of photos for each person.
 
     All photos count, bad ones too: leaving them out would promise more than the camera keeps.
     """
     import numpy as np
 
-    from mien.faces.protocols import read_people
+    from mien.faces.protocols import read_labels, read_people
     from mien.faces.threshold import calibrate, nearest_strangers
 
     _check_new(out, force=force)
     people = read_people(folder)
+    labels = {photo: person for person, photos in people.items() for photo in photos}
+    if relabel is not None:
+        labels |= read_labels(relabel, folder, list(labels))
     pipeline = open_pipeline(encoder)
-    seen = _see([photo for photos in people.values() for photo in photos], pipeline)
-    who, encodings = [], []
-    for person, photos in people.items():
-        for photo in photos:
-            encoding = seen.encodings[photo]
-            if encoding is not None:
-                who.append(person)
-                encodings.append(encoding)
-    missing = sum(map(len, people.values())) - len(who)
+    seen = _see(list(labels), pipeline)
+    encodings = {photo: encoding for photo, encoding in seen.encodings.items() if encoding is not None}
+    who = [labels[photo] for photo in encodings]
+    missing = len(labels) - len(encodings)
     left_out = [f"{missing} photos without a face that could be found are left out."] if missing else []
-    rows = np.stack(encodings) if encodings else np.empty((0, pipeline.encoder.dimension), np.float32)
+    rows = np.stack(list(encodings.values())) if encodings else np.empty((0, pipeline.encoder.dimension), np.float32)
     with _bar("comparing") as advance:
         calibration = calibrate(
             rows,
@@ -158,11 +159,13 @@ def calibrate(folder: str, out: str, source: str | None, notes: tuple[str, ...],
             click.echo(
                 f"FMR {fmr:g}: τ {tau:.3f} ({rate.label}); {100 * miss.value:.2g} % of people's own photos are refused"
             )
-    pairs = [(a, b, d) for a, b, d in nearest_strangers(rows, who, 5) if d < calibration.table.thresholds[0]]
-    if pairs:
-        click.secho("Look at these, the most alike of different people: one person under two names?", fg="yellow")
-        for a, b, d in pairs:
-            click.echo(f"  {who[a]} and {who[b]}, distance {d:.3f}")
+    # Nearer than the strictest threshold that means anything: rather a wrong label than two people.
+    strictest, photos = calibration.table.thresholds[0], list(encodings)
+    if alike := [(a, b, d) for a, b, d in nearest_strangers(rows, who, 5) if d < strictest]:
+        click.secho("Look at these: one person under two names? A wrong label spoils the thresholds.", fg="yellow")
+        for a, b, d in alike:
+            click.echo(f"  {photos[a].relative_to(folder)} and {photos[b].relative_to(folder)}, distance {d:.3f}")
+        click.echo("Correct them in a file of photo,person lines: --relabel FILE")
     click.echo(out)
 
 

@@ -1,0 +1,295 @@
+"""What a threshold means at a door: strangers let in and colleagues turned away a year, and how that grows with K."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mien.errors import CalibrationError, MissingExtra, OptionError
+from mien.faces.calibration import Calibration, Rate
+
+DAYS = 365
+"""A year of open days; an office that closes at weekends halves its strangers a day accordingly."""
+CURVE = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+"""How many people the curve goes through; the gallery's own number comes in between."""
+BEYOND = "beyond the data"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The risk with K people enrolled; None is beyond what the data support."""
+
+    people: int
+    threshold: float | None
+    fmr: Rate | None
+    fpir: Rate | None
+    """Strangers taken for somebody, per stranger, at this row's threshold."""
+    fnir: Rate | None
+    """Enrolled people not recognised, per visit."""
+    false_acceptances_a_year: Rate | None
+    unchanged: Rate | None
+    """What the FPIR would be if the threshold of today stayed."""
+
+    @property
+    def label(self) -> str:
+        """How the false positive rate is known: measured, extrapolated, or not at all."""
+        return self.fpir.label if self.fpir else BEYOND
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Expected errors of a gallery of K people; `sentences` says them in plain words, `plot` draws the curve.
+
+    The expectation is over galleries and strangers like the calibration's: your own people may be easier or harder to
+    tell apart, and a year's count varies around it.
+    """
+
+    people: int
+    samples: float
+    """Photos per person."""
+    accepted: float | None
+    """The FPIR that was asked for; None where a threshold was."""
+    threshold: float
+    fmr: Rate
+    fpir: Rate
+    fnir: Rate
+    """From one photo each; more photos of a person make it smaller."""
+    strangers_a_day: float
+    visits_a_day: float | None
+    """By enrolled people, all together."""
+    false_acceptances_a_year: Rate
+    false_rejections_a_year: Rate | None
+    curve: tuple[Row, ...]
+    evidence: str
+    """What was compared, in a sentence."""
+
+    def sentences(self) -> list[str]:
+        """The risk in plain sentences, for the person who must decide whether to trust it."""
+        whom = "the one person enrolled" if self.people == 1 else f"one of your {self.people:,} people"
+        lines = [
+            f"{_capital(_odds(self.fpir))} would be taken for {whom} ({_odds_between(self.fpir)}).",
+            f"With {_count(self.strangers_a_day)} strangers a day, expect "
+            f"{_yearly(self.false_acceptances_a_year)} let in by mistake.",
+            f"About {_percent(self.fnir.value)} of the visits by your own people would not be recognised at the first "
+            f"look ({_percent(self.fnir.low)} to {_percent(self.fnir.high)}, measured with one photo of each person"
+            f"{'; with more it is less' if self.samples > 1 else ''}).",
+        ]
+        if self.visits_a_day is not None and self.false_rejections_a_year is not None:
+            lines.append(
+                f"With {_count(self.visits_a_day)} visits a day, expect {_yearly(self.false_rejections_a_year)} "
+                "turned away by mistake."
+            )
+        known = [row for row in self.curve if row.fpir]
+        if self.accepted is not None and len(known) < len(self.curve):
+            most = f"up to {known[-1].people:,} people" if known else "none of the sizes asked about"
+            lines.append(f"The data support this for {most}; for more than that nothing is promised.")
+        lines.append(f"{self.evidence} It is an average: your people may be easier or harder to tell from strangers.")
+        lines.append(
+            "Relatives, twins and children are mistaken more often than these strangers were; a photo held before the "
+            "camera is another matter, and not counted here."
+        )
+        return lines
+
+
+def risk(
+    calibration: Calibration,
+    *,
+    people: int,
+    fpir: float | None = None,
+    threshold: float | None = None,
+    strangers_a_day: float,
+    visits_a_day: float | None = None,
+    samples: float = 1,
+    curve: Sequence[int] = CURVE,
+) -> Risk:
+    """The expected errors of a gallery, at the threshold that keeps to `fpir` or at one that is given.
+
+    Args:
+        calibration: of the encoder in use.
+        people: enrolled, K.
+        fpir: the part of the strangers that may be taken for somebody, 0 to 1; every row of the curve keeps to it.
+        threshold: τ instead; every row of the curve has it.
+        strangers_a_day: who are searched for though not enrolled.
+        visits_a_day: by enrolled people, all together.
+        samples: photos per person, on average.
+        curve: numbers of people to go through.
+
+    Raises:
+        OptionError: both or neither of fpir and threshold, or numbers that count nothing.
+        CalibrationError: the data cannot support the rate, or the threshold lies outside them.
+    """
+    if (fpir is None) == (threshold is None):
+        raise OptionError("Expected either a false positive identification rate or a threshold; got both, or neither.")
+    for name, number in (("strangers_a_day", strangers_a_day), ("visits_a_day", visits_a_day)):
+        if number is not None and not 0 <= number < math.inf:
+            raise OptionError(f"Expected a number of at least 0 as {name}; got {number}.")
+    tau = _threshold(calibration, fpir, threshold, people, samples)
+    fnir, today = calibration.fnmr(tau), calibration.fpir(tau, people, samples_per_person=samples)
+    return Risk(
+        people=people,
+        samples=samples,
+        accepted=fpir,
+        threshold=tau,
+        fmr=calibration.fmr(tau),
+        fpir=today,
+        fnir=fnir,
+        strangers_a_day=strangers_a_day,
+        visits_a_day=visits_a_day,
+        false_acceptances_a_year=_times(today, strangers_a_day * DAYS),
+        false_rejections_a_year=None if visits_a_day is None else _times(fnir, visits_a_day * DAYS),
+        curve=tuple(
+            _row(calibration, K, fpir, tau, strangers_a_day, samples) for K in sorted({*map(int, curve), people})
+        ),
+        evidence=(
+            f"This rests on {calibration.impostor_comparisons:,} comparisons of {calibration.people:,} people with "
+            f"each other: {calibration.source}."
+        ),
+    )
+
+
+def _threshold(
+    calibration: Calibration, fpir: float | None, threshold: float | None, people: int, samples: float
+) -> float:
+    if threshold is not None or fpir is None:
+        return float(threshold or 0)
+    return calibration.threshold_for_fpir(fpir, people, samples_per_person=samples)
+
+
+def _row(
+    calibration: Calibration, people: int, fpir: float | None, today: float, strangers: float, samples: float
+) -> Row:
+    unchanged = calibration.fpir(today, people, samples_per_person=samples)
+    try:
+        tau = _threshold(calibration, fpir, None if fpir else today, people, samples)
+    except CalibrationError:  # the row says so
+        return Row(people, None, None, None, None, None, unchanged)
+    rate = calibration.fpir(tau, people, samples_per_person=samples)
+    return Row(
+        people, tau, calibration.fmr(tau), rate, calibration.fnmr(tau), _times(rate, strangers * DAYS), unchanged
+    )
+
+
+def _times(rate: Rate, factor: float) -> Rate:
+    return Rate(rate.value * factor, rate.low * factor, rate.high * factor, rate.extrapolated)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def _odds(rate: Rate) -> str:
+    return f"{'at most' if rate.extrapolated else 'about'} {_one_in(rate.value)}"
+
+
+def _one_in(rate: float) -> str:
+    """1 stranger in 1,700, or 12 strangers in 100."""
+    if rate < 0.02:
+        return f"1 stranger in {_two_digits(1 / rate):,.0f}" if rate > 0 else "no stranger"
+    return f"{_two_digits(100 * rate):,.0f} strangers in 100"
+
+
+def _odds_between(rate: Rate) -> str:
+    if rate.extrapolated:
+        return "extrapolated, pessimistic bound: too few strangers were mistaken to measure it"
+    if rate.high < 0.02 and rate.low > 0:
+        return f"measured: 1 in {_two_digits(1 / rate.low):,.0f} to 1 in {_two_digits(1 / rate.high):,.0f}"
+    return f"measured: {_percent(rate.low)} to {_percent(rate.high)}"
+
+
+def _yearly(rate: Rate) -> str:
+    """About 4 a year (2 to 7); or about one in 3 years."""
+    most = "at most " if rate.extrapolated else "about "
+    if rate.high == 0:
+        return "nobody"
+    if rate.value < 0.95:
+        years = _two_digits(1 / rate.value) if rate.value > 0 else math.inf
+        return f"{most}one in {years:,.0f} years"
+    between = "" if rate.extrapolated else f" ({_count(rate.low)} to {_count(rate.high)})"
+    return f"{most}{_count(rate.value)} a year{between}"
+
+
+def _count(number: float) -> str:
+    return f"{_two_digits(number):,.0f}" if number >= 9.5 else f"{number:.2g}"
+
+
+def _percent(rate: float) -> str:
+    return f"{_two_digits(100 * rate):g} %"
+
+
+def _two_digits(number: float) -> float:
+    return float(f"{number:.2g}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# ---- plot ------------------------------------------------------------------------------------------------------------
+
+
+def plot(risk: Risk) -> bytes:
+    """The curve over K as a PNG: strangers taken for somebody, and own people not recognised.
+
+    What is measured is a full line within its interval, what is extrapolated a dotted bound; where the data support
+    nothing, nothing is drawn.
+    """
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("Plotting the risk", "faces") from error
+    with matplotlib.rc_context({"font.size": 9}):
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        if risk.accepted is not None:
+            left.axhline(risk.accepted, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
+            _line(left, risk.curve, lambda row: row.unchanged, color="0.45", label=f"τ stays {risk.threshold:.3f}")
+        name = "τ follows K" if risk.accepted is not None else f"τ = {risk.threshold:.3f}"
+        _line(left, risk.curve, lambda row: row.fpir, color="tab:blue", label=name)
+        _line(right, risk.curve, lambda row: row.fnir, color="tab:blue", label=name)
+        left.set(yscale="log", ylabel="per stranger (FPIR)", title="Strangers taken for one of K people")
+        right.set(ylabel="per visit (FNIR)", title="Own people not recognised", ylim=(0, None))
+        left.yaxis.set_major_formatter(lambda rate, _: "all" if rate == 1 else f"1 in {_two_digits(1 / rate):,.0f}")
+        right.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
+        for axes in (left, right):
+            axes.set(xscale="log", xlabel="people enrolled, K")
+            axes.xaxis.set_major_formatter(lambda K, _: f"{K:,.0f}")
+            axes.axvline(risk.people, color="0.7", linewidth=0.8)
+            axes.annotate(f" you: {risk.people:,}", (risk.people, 0.97), xycoords=_ACROSS, va="top", color="0.4")
+            axes.grid(alpha=0.25)
+            _beyond(axes, risk.curve)
+        left.legend(frameon=False, loc="lower right")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def _line(axes: Any, rows: Sequence[Row], rate: Callable[[Row], Rate | None], *, color: str, label: str) -> None:
+    """One curve: full with its interval where measured, dotted where only a bound is known."""
+    points = [(row.people, found) for row in rows if (found := rate(row))]
+    measured = [(K, r) for K, r in points if not r.extrapolated]
+    bound = [(K, r) for K, r in points if r.extrapolated]
+    if measured:
+        K = [K for K, _ in measured]
+        width = 5 if len(measured) == 1 else 0  # the interval of a single point has no area
+        axes.fill_between(
+            K, [r.low for _, r in measured], [r.high for _, r in measured], color=color, alpha=0.18, linewidth=width
+        )
+        axes.plot(K, [r.value for _, r in measured], color=color, marker=".", label=f"{label}: measured, 95 %")
+    if bound:
+        K = [K for K, _ in bound]
+        axes.plot(K, [r.high for _, r in bound], color=color, marker="v", linestyle=":", label=f"{label}: at most")
+
+
+def _beyond(axes: Any, rows: Sequence[Row]) -> None:
+    """Grey out the numbers of people for which no threshold is supported."""
+    last = max((row.people for row in rows if row.fpir), default=rows[0].people)
+    if any(row.fpir is None for row in rows):
+        axes.axvspan(last, rows[-1].people, color="0.92", lw=0, zorder=0)
+        place = (math.sqrt(last * rows[-1].people), 0.5)
+        axes.annotate(BEYOND, place, xycoords=_ACROSS, rotation=90, ha="center", va="center")
+
+
+_ACROSS = ("data", "axes fraction")
