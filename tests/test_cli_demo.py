@@ -24,6 +24,9 @@ MADE = {
     "painting-evolution.gif",
     "costs.csv",
     "costs.png",
+    "faces-enrolled.jpg",
+    "faces-again.jpg",
+    "faces-stranger.jpg",
     "numbers.json",
     "index.html",
 }
@@ -91,6 +94,26 @@ def test_ones_own_photo_and_style_are_painted_and_their_names_are_safe_on_the_pa
     page = Path("a/b/index.html").read_text(encoding="utf-8")
     assert "a &amp; &lt;b&gt;.png" in page
     assert "<b>" not in page
+
+
+def test_the_demo_welcomes_one_and_not_the_other_and_says_what_the_pictures_are():
+    outcome = mien("demo", "--size", 64, "--small", 32)
+    assert "Welcome, Eileen: The same photo turned, cropped and in less light" in outcome.out
+    assert "Not in the database: Somebody else" in outcome.out
+    numbers = json.loads(Path("demo/numbers.json").read_text())
+    assert list(numbers["faces"]["answers"].values()) == [
+        "Enrolled as Eileen",
+        "Welcome, Eileen",
+        "Not in the database",
+    ]
+    assert "no check here that a living person" in Path("demo/index.html").read_text()
+
+
+def test_without_the_faces_extra_the_demo_paints_all_the_same(monkeypatch):
+    monkeypatch.setattr("mien.cli.demo.show_faces", lambda folder: None)
+    outcome = mien("demo", "--size", 64, "--small", 32)
+    assert outcome.code == 0
+    assert "Welcome" not in Path("demo/index.html").read_text()
 
 
 def test_what_cannot_be_shown_is_refused_before_a_folder_is_made():

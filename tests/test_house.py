@@ -59,6 +59,9 @@ def test_there_are_files_to_look_at():
         ("import mien.style.options, mien.style.recipes, mien.errors, mien.weights", set()),
         ("import mien.images", {"PIL"}),
         ("import mien.backbones", set()),
+        ("import mien.faces", set()),
+        ("import mien.faces.recognize, mien.faces.evaluate, mien.faces.risk, mien.faces.video", {"PIL", "cv2"}),
+        ("import mien.metrics", set()),
     ],
 )
 def test_an_import_loads_nothing_heavy(statement, allowed):
@@ -90,7 +93,7 @@ def test_all_equals_the_public_names(path):
             n for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom) and n.module.startswith(name_of(path))
         ]
         imported = {alias.asname or alias.name for node in imports for alias in node.names}
-        assert imported | {"__version__", "style"} >= set(names) >= imported
+        assert imported | {"__version__", *mien._ROOMS} >= set(names) >= imported
 
 
 def _is_module(value):
@@ -101,9 +104,10 @@ def test_dir_lists_every_name_once():
     assert dir(mien) == sorted(set(dir(mien)))
     assert set(mien.__all__) <= set(dir(mien))
     assert dir(mien.style) == sorted(mien.style.__all__)
+    assert dir(mien.faces) == sorted(mien.faces.__all__)
 
 
-@pytest.mark.parametrize("module", ["mien", "mien.style"])
+@pytest.mark.parametrize("module", ["mien", "mien.style", "mien.faces"])
 def test_a_lazy_module_refuses_names_it_does_not_have(module):
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         _ = importlib.import_module(module).nothing_of_that_name

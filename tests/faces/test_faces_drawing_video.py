@@ -7,7 +7,7 @@ import pytest
 from mien.errors import ImageError
 from mien.faces.drawing import COLOURS, caption, draw
 from mien.faces.records import Decision, Face, Match
-from mien.faces.video import frames, is_video
+from mien.faces.video import camera_frame, frames, is_video
 
 NOBODY = Decision("unknown", None, Match("Danielle", 1.2), None, 1.0, 4)
 
@@ -85,3 +85,12 @@ def test_what_is_no_video_is_refused(tmp_path):
 def test_a_video_is_told_by_its_ending():
     assert is_video("door.MP4")
     assert not is_video("door.jpg")
+
+
+def test_a_look_through_a_stream_passes_over_the_first_frames(video, tmp_path):
+    seen = camera_frame(str(video("clip.avi", "MJPG")), warm_up=8)
+    red, green, _ = seen.reshape(-1, 3).mean(axis=0)
+    assert abs(red - 80) < 8
+    assert abs(green - 80) < 8
+    with pytest.raises(ImageError, match="gives none"):
+        camera_frame(str(tmp_path / "no stream"))

@@ -1,4 +1,4 @@
-"""`mien demo`: one painting, six small ones, and a page that shows them with their numbers."""
+"""`mien demo`: one painting, six small ones, a face at the door, and a page that shows them with their numbers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import images
+from mien.cli.demo_faces import FacesShown, section, show_faces
 from mien.cli.progress import ProgressLine
 from mien.cli.style_files import check_style, make_folder
 from mien.cli.style_jobs import Frames
@@ -60,7 +61,7 @@ class Card:
 @click.option("--quiet", is_flag=True, help="no progress line")
 @click.option("--open", "open_", is_flag=True, help="open the page when it is done")
 def demo(photo: str | None, style: str, out: str, size: int, small: int, quiet: bool, open_: bool) -> None:
-    """Paint a photograph, then the same in six styles, and show it all on one page.
+    """Paint a photograph, then the same in six styles, know a face from one photo, and show it all on one page.
 
     The demo's own files in FOLDER are replaced; anything else there is left alone.
     """
@@ -77,10 +78,16 @@ def demo(photo: str | None, style: str, out: str, size: int, small: int, quiet: 
     six = [_paint(source, name, size=small, label=f"{i}/6 {name}", quiet=quiet) for i, name in enumerate(SIX, 1)]
     labels = [f"{card.style}, {card.seconds:.0f} s" for card in six]
     images.save(folder / "six.jpg", sheet.contact_sheet([c.picture for c in six], labels, columns=3), force=True)
-    numbers = {"painting": main.numbers, "six": [card.numbers for card in six]}
+    faces = show_faces(folder)
+    numbers: dict[str, Any] = {"painting": main.numbers, "six": [card.numbers for card in six]}
+    if faces is not None:
+        numbers["faces"] = faces.numbers
     _write(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
-    page = _write(folder / "index.html", _page(main, six))
+    page = _write(folder / "index.html", _page(main, six, faces))
     click.echo(f"{main.seconds:.0f} s for the painting, {sum(card.seconds for card in six):.0f} s for six small ones:")
+    if faces is not None:
+        for met in faces.met:
+            click.echo(f"{met.answer}: {met.told}")
     click.echo(str(page))
     if open_:
         click.launch(str(page))
@@ -128,6 +135,8 @@ h1 { font-weight: 600; font-size: 1.5rem; margin: 0 0 .2rem }
 h2 { font-weight: 600; font-size: 1.1rem; margin: 2.4rem 0 .6rem }
 p { margin: .3rem 0; color: var(--faint) }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.2rem 0 } .pair figure { flex: 1 1 20rem; margin: 0 }
+.three { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; margin: 1.2rem 0 }
+.three figure { margin: 0 } .three img { aspect-ratio: 1; object-fit: cover; object-position: top }
 img { width: 100%; height: auto; display: block; border-radius: 4px }
 figcaption { font-size: .9rem; color: var(--faint); padding-top: .3rem }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
@@ -137,7 +146,7 @@ th { font-weight: 600; font-size: .9rem } code { background: var(--line); paddin
 """
 
 
-def _page(main: Card, six: Sequence[Card]) -> str:
+def _page(main: Card, six: Sequence[Card], faces: FacesShown | None) -> str:
     rows = "".join(_row(card) for card in (main, *six))
     name = html.escape(main.style)
     return f"""<!doctype html>
@@ -156,7 +165,7 @@ def _page(main: Card, six: Sequence[Card]) -> str:
 each scale begins where the coarser one ended.</p>
 <h2>Six styles</h2>
 <img src="six.jpg" alt="the photo in six styles">
-<h2>Numbers</h2>
+{"" if faces is None else section(faces)}<h2>Numbers</h2>
 <div class="wide"><table><tr><th>style</th><th>pixels</th><th>seconds</th><th>J before</th><th>J after</th>
 <th>content after</th><th>style before</th><th>style after</th></tr>{rows}</table></div>
 <p>Before: the costs of the photo itself. After: of the painting as saved, in 8 bits.</p>

@@ -39,25 +39,31 @@ class _Look:
 
 
 @click.command(epilog="Example: mien faces identify door.jpg --draw who.png")
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.argument("photos", nargs=-1, metavar="PHOTO...")
+@click.option("--camera", metavar="N|URL", help="look once through a camera: its number, or the address of a stream")
 @click.option("--fpir", type=float, help="strangers taken for anybody enrolled, per stranger [0.001]")
 @click.option("--draw", metavar="OUT", help="a copy with the faces framed and named; a folder for several photos")
 @click.option("--force", is_flag=True, help="overwrite what exists")
 @gallery_option
 @encoder_options
 @json_option
-def identify(photos: tuple[str, ...], draw: str | None, force: bool, as_json: bool, **values: Any) -> int:
+def identify(
+    photos: tuple[str, ...], camera: str | None, draw: str | None, force: bool, as_json: bool, **values: Any
+) -> int:
     """Say who is in the photos, folders or video files PHOTO.
 
     Exit code 0: everybody is known; 3: somebody, or nobody, is not in the database; 4: unsure between two.
     """
     from mien.faces.video import is_video
 
+    if not photos and camera is None:
+        raise click.UsageError("Expected a photo, a folder, a video file, or --camera 0.")
     paths = photos_in(photos, extra=is_video)
-    targets = _targets(paths, draw, force=force)
+    looked_at = [*paths, *([] if camera is None else [Path(f"camera {camera}")])]
+    targets = _targets(looked_at, draw, force=force)
     decisions: list[Decision] = []
     with opened(values) as recognizer:
-        for look in _looks(recognizer, paths):
+        for look in _looks(recognizer, paths, camera):
             decisions += look.decisions
             if as_json:
                 click.echo(json.dumps(_as_json(look), ensure_ascii=False))
@@ -68,9 +74,12 @@ def identify(photos: tuple[str, ...], draw: str | None, force: bool, as_json: bo
     return exit_code(decisions)
 
 
-def _looks(recognizer: Recognizer, paths: list[Path]) -> Iterator[_Look]:
-    from mien.faces.video import frames, is_video
+def _looks(recognizer: Recognizer, paths: list[Path], camera: str | None) -> Iterator[_Look]:
+    from mien.faces.video import camera_frame, frames, is_video
 
+    if camera is not None:
+        image = camera_frame(int(camera) if camera.isdigit() else camera)
+        yield _Look(Path(f"camera {camera}"), None, image, recognizer.identify_all(image))
     for path in paths:
         if is_video(path):
             for frame in frames(path):

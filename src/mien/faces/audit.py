@@ -126,10 +126,18 @@ class Audit:
             if torn:
                 head = self._repaired(file, head, torn)
             head = self._write(file, head, record)
-            if self._head_file is not None:
-                text = json.dumps({"count": head.count, "digest": head.digest}) + "\n"
-                write_whole(self._head_file, lambda out: out.write(text.encode()))
+            self._keep(head)
         return head
+
+    def _keep(self, head: Head) -> None:
+        if self._head_file is None:
+            return
+        try:
+            self._head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _refused(self._head_file, error, writing=True) from error
+        text = json.dumps({"count": head.count, "digest": head.digest}) + "\n"
+        write_whole(self._head_file, lambda out: out.write(text.encode()))
 
     def head(self) -> Head:
         """The log's present end; an unfinished line does not count."""

@@ -86,18 +86,7 @@ def calibrate(
         CalibrationError: there are too few people, or too many photos.
     """
     X, who = _checked(encodings, identities)
-    samples = np.bincount(who)
-    people = len(samples)
-    if people < FEWEST_PEOPLE or (samples > 1).sum() < FEWEST_GENUINE:
-        raise CalibrationError(
-            f"Expected photos of at least {FEWEST_PEOPLE} people, two or more of at least {FEWEST_GENUINE} of them; "
-            f"got {people} people, {(samples > 1).sum()} of them with two photos or more. Fewer cannot show how often "
-            "strangers are mistaken: add people, or use the calibration that is shipped."
-        )
-    if len(X) > MOST_PHOTOS:
-        raise CalibrationError(
-            f"Expected at most {MOST_PHOTOS:,} photos; got {len(X):,}. Take a part of the people, drawn at random."
-        )
+    samples = _photos_each(who)
     grid = _grid(X, who, seed)
     found = _compare(X, who, samples, grid[-1], progress)
     fmr, low, high, first, begin = _false_matches(found, grid, seed, rounds)
@@ -120,7 +109,7 @@ def calibrate(
         encoder=encoder,
         source=source,
         notes=tuple(notes),
-        people=people,
+        people=len(samples),
         photos=len(X),
         impostor_comparisons=found.impostors,
         genuine_people=int((samples > 1).sum()),
@@ -128,6 +117,23 @@ def calibrate(
         seed=seed,
         table=table,
     )
+
+
+def _photos_each(who: Integers) -> Integers:
+    """How many photos there are of each person; CalibrationError if too few to measure anything, or too many."""
+    samples = np.bincount(who)
+    several = int((samples > 1).sum())
+    if len(samples) < FEWEST_PEOPLE or several < FEWEST_GENUINE:
+        raise CalibrationError(
+            f"Expected photos of at least {FEWEST_PEOPLE} people, two or more of at least {FEWEST_GENUINE} of them; "
+            f"got {len(samples)} people, {several} of them with two photos or more. Fewer cannot show how often "
+            "strangers are mistaken: add people, or use the calibration that is shipped."
+        )
+    if len(who) > MOST_PHOTOS:
+        raise CalibrationError(
+            f"Expected at most {MOST_PHOTOS:,} photos; got {len(who):,}. Take a part of the people, drawn at random."
+        )
+    return samples
 
 
 def nearest_strangers(encodings: Encodings, identities: Sequence[str], count: int = 20) -> list[tuple[int, int, float]]:

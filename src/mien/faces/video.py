@@ -29,6 +29,29 @@ def is_video(path: str | Path) -> bool:
     return Path(path).suffix.lower() in ENDINGS
 
 
+def camera_frame(camera: int | str, *, warm_up: int = 8) -> Image:
+    """What a camera sees now: one by its number, or the address of a stream.
+
+    The first frames are passed over, for a camera takes a moment to find its exposure. Raises ImageError if there is
+    no such camera, or it gives no picture.
+    """
+    video = cv2.VideoCapture(camera)
+    try:
+        bgr = None
+        for _ in range(warm_up + 1):
+            good, frame = video.read()
+            if not good:
+                break
+            bgr = frame
+    finally:
+        video.release()
+    if bgr is None:
+        raise ImageError(
+            f"Expected a picture from the camera {camera}, but it gives none; is another program using it?"
+        )
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
 def frames(path: str | Path, *, a_second: float = 2.0) -> Iterator[Frame]:
     """About `a_second` frames of every second of the video, in order.
 

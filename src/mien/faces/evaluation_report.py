@@ -1,0 +1,371 @@
+"""An evaluation as JSON, and as one page that needs no other file and no network.
+
+Faces are people: a report holds rates and counts, and no name, no path and no picture.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien import images
+from mien.faces.comparisons import RULE_OF_THIRTY, GroupRates, Identification, Interval, OperatingPoint
+from mien.faces.evaluate import FolderResult, LfwResult, worst_group
+from mien.faces.evaluation_plots import det_plot, distances_plot, percent, roc_plot
+
+
+def lfw_record(result: LfwResult) -> dict[str, Any]:
+    """What `--json` prints of an LFW evaluation; null stands for what a single fold, or failed photos, do not allow."""
+    return {
+        "accuracy": {"mean": result.accuracy, "standard_error": result.standard_error},
+        "eer": result.eer,
+        "fmr_fnmr": [_point_record(point) for point in result.points],
+        "threshold": result.threshold,
+        "pairs": result.pairs,
+        "failures": result.failures,
+    }
+
+
+def folder_record(result: FolderResult) -> dict[str, Any]:
+    """What `--json` prints of the evaluation of a folder of people."""
+    compared = result.compared
+    return {
+        "people": result.people,
+        "photos": result.photos,
+        "failures": result.failures,
+        "unreadable": result.unreadable,
+        "comparisons": {"genuine": len(compared.genuine), "impostor": compared.total},
+        "eer": result.eer,
+        "fmr_fnmr": [_point_record(point) for point in result.points],
+        "identification": [_identification_record(row) for row in result.identification],
+        "groups": [_group_record(group) for group in result.groups],
+        "groups_threshold": result.group_threshold,
+        "worst_group": {
+            rate: None if (group := worst_group(result.groups, rate)) is None else group.group
+            for rate in ("fmr", "fnmr")
+        },
+    }
+
+
+def save_report(path: str | Path, page: str, *, force: bool = False) -> Path:
+    """Write the page, whole or not at all; OutputError if the file exists (unless `force`) or cannot be written."""
+    return images.write_whole(path, lambda file: file.write(page.encode()), force=force)
+
+
+def lfw_page(result: LfwResult, *, encoder: str) -> str:
+    """The report of an LFW evaluation of the encoder of that name."""
+    folds = len(result.fold_accuracies)
+    chosen = "on the same pairs" if result.optimistic else "on the other folds only"
+    error = f" ± {percent(result.standard_error)}" if result.standard_error is not None else ""
+    tau = result.threshold
+    figures = (
+        (f"{percent(result.accuracy, digits=4)}{error}", "accuracy" + (" ± standard error" if error else "")),
+        (percent(result.eer), "equal error rate"),
+        (f"{result.failed_pairs:,}", f"of {result.pairs:,} pairs failed for want of a face"),
+    )
+    body = f"""
+<h1>How often two faces are mistaken: LFW</h1>
+<p>Encoder {html.escape(encoder)}, {result.pairs:,} pairs of {result.photos:,} photos in {_count(folds, "fold")}; one
+face a photo, the one nearest its centre. No photo was left out for its quality.</p>
+{_figures(figures)}
+{_optimistic(result)}
+<h2>Strangers let through, and people turned away</h2>
+{_points_table(result.points)}
+<p>{_points_note(len(result.compared.impostor))}</p>
+{_plots(result, tau, f"τ = {tau:.3f}, the folds’ mean", floor=1e-3)}
+<h2>Fold by fold</h2>
+{_folds_table(result)}
+<p>The 95 % interval of the accuracy is {_interval(result.accuracy_interval, digits=4)}, by a bootstrap over identities:
+people are drawn again, not pairs, because pairs share people.</p>
+<h2>Failures</h2>
+<p>{_failures(result.without_face, result.unreadable)} The {result.failed_pairs:,} pairs they take part in count as
+wrong, at every threshold.</p>
+<h2>What this says</h2>
+<p>Accuracy is the share of pairs that are told rightly when half of them show one person, with a threshold τ chosen
+{chosen}. It serves to compare encoders on the same pairs, and to see that detection and alignment work as they
+should.</p>
+<h2>What it does not say</h2>
+{_list(_LFW_SILENT)}
+"""
+    return _page("Faces: LFW", body)
+
+
+def folder_page(result: FolderResult, *, encoder: str) -> str:
+    """The report of the evaluation of a folder of people, by the encoder of that name."""
+    compared = result.compared
+    firm = [point for point in result.points if point.firm] or list(result.points[:1])
+    tau = firm[-1].threshold if firm else np.inf
+    label = f"τ = {tau:.3f}: FMR {percent(firm[-1].fmr)}" if firm else ""
+    figures = (
+        ("–" if result.eer is None else percent(result.eer), "equal error rate"),
+        (f"{result.people:,}", f"people on {result.photos:,} photos"),
+        (f"{result.failures:,}", "photos failed"),
+    )
+    floor = min((point.fmr for point in result.points), default=1e-2)
+    body = f"""
+<h1>How often faces of this folder are mistaken</h1>
+<p>Encoder {html.escape(encoder)}; every two photos compared: {len(compared.genuine):,} times one person,
+{compared.total:,} times two. One face a photo, the one nearest its centre; none was left out for its quality.</p>
+{_figures(figures)}
+<h2>Strangers let through, and people turned away</h2>
+{_points_table(result.points)}
+<p>{_points_note(compared.total)} A person of n photos makes n (n - 1) / 2 comparisons of one person, so people with
+many photos weigh more in the FNMR.</p>
+{_plots(result, tau, label, floor=floor)}
+{_identification(result.identification)}
+{_groups(result)}
+<h2>Failures</h2>
+<p>{_failures(result.without_face, result.unreadable)} Each of their comparisons with the same person’s other photos
+counts as not recognised, and so does each search with them. They take no part in comparisons of two people, where not
+being seen would look like safety.</p>
+<h2>What this says</h2>
+<p>How this encoder and threshold do on people and photos like these. The FMR is per comparison: at a door with K people
+enrolled every stranger is compared K times, which is what the table of searches shows.</p>
+<h2>What it does not say</h2>
+{_list(_FOLDER_SILENT)}
+"""
+    return _page("Faces: a folder of people", body)
+
+
+# ---- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def _point_record(point: OperatingPoint) -> dict[str, Any]:
+    return {
+        "fmr": point.fmr,
+        "fmr_interval": list(point.fmr_interval),
+        "fnmr": point.fnmr,
+        "fnmr_interval": list(point.fnmr_interval),
+        "threshold": _number(point.threshold),
+        "false_matches": point.rests_on,
+    }
+
+
+def _identification_record(row: Identification) -> dict[str, Any]:
+    return {
+        "people": row.people,
+        "threshold_for": {row.kind: row.rate},
+        "threshold": _number(row.threshold),
+        "fpir": row.fpir,
+        "fpir_interval": list(row.fpir_interval),
+        "fnir": row.fnir,
+        "fnir_interval": list(row.fnir_interval),
+    }
+
+
+def _group_record(group: GroupRates) -> dict[str, Any]:
+    return {
+        "group": group.group,
+        "people": group.people,
+        "fmr": group.fmr,
+        "fmr_interval": None if group.fmr_interval is None else list(group.fmr_interval),
+        "fnmr": group.fnmr,
+        "fnmr_interval": None if group.fnmr_interval is None else list(group.fnmr_interval),
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if np.isfinite(value) else None
+
+
+# ---- the page's parts ------------------------------------------------------------------------------------------------
+
+_LFW_SILENT = (
+    "How safe a door is. Half of the pairs are of one person here; at a door a stranger is compared with everybody "
+    "enrolled, so what matters is the FMR at far stricter thresholds than this τ. Evaluate a folder of people for "
+    "that.",
+    "How often photos like yours fail: LFW shows people in the news, most of them adults, men and white, mostly "
+    "frontal and well lit. Errors differ between groups of people, often tenfold and more.",
+    "What comes of twins, siblings, masks or years between photos; there are hardly any among these pairs.",
+    "Whether a living person stands there: a printed photo of somebody scores as they do.",
+)
+_FOLDER_SILENT = (
+    "What happens with people unlike these. Errors differ between groups of people, often tenfold and more.",
+    "What comes of relatives: impostors here are chance strangers, and siblings or twins are taken for each other far "
+    "more often.",
+    "Rates below those printed. They would rest on fewer than three false matches, and are left out for that.",
+    "Whether a living person stands there: a printed photo of somebody scores as they do.",
+)
+
+
+def _figures(figures: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(f"<div><b>{html.escape(value)}</b>{html.escape(label)}</div>" for value, label in figures)
+    return f'<div class="figures">{cells}</div>'
+
+
+def _optimistic(result: LfwResult) -> str:
+    if not result.optimistic:
+        return ""
+    return """<p class="warning">This accuracy is optimistic. The file has one fold, so the threshold was chosen on the
+very pairs that it is judged on. Use a file with several folds for a figure to quote.</p>"""
+
+
+def _points_table(points: Sequence[OperatingPoint]) -> str:
+    if not points:
+        return "<p>There are too few comparisons of two people for any rate.</p>"
+    head = ("FMR", "95 % interval", "false matches", "threshold τ", "FNMR", "95 % interval", "recognised")
+    rows = [
+        (
+            f"{percent(p.fmr)}{'' if p.firm else ' *'}",
+            _interval(p.fmr_interval),
+            f"{p.rests_on:,}",
+            f"{p.threshold:.3f}" if np.isfinite(p.threshold) else "none",
+            percent(p.fnmr),
+            _interval(p.fnmr_interval),
+            percent(p.tar, digits=3),
+        )
+        for p in points
+    ]
+    return _table(head, rows)
+
+
+def _points_note(impostors: int) -> str:
+    return (
+        "FMR: the share of comparisons of two people that match. FNMR: the share of comparisons of one person that do "
+        "not. Intervals are of both rates at this threshold, by a bootstrap over identities; without a single error "
+        "they end at 3 divided by the number of trials. "
+        f"* rests on fewer than {RULE_OF_THIRTY} of the {impostors:,} comparisons of two people: a first hint, no more."
+    )
+
+
+def _plots(result: LfwResult | FolderResult, tau: float, label: str, *, floor: float) -> str:
+    curves = (
+        (roc_plot(result.roc, result.points, floor=floor), "ROC: recognised at each FMR; higher is better"),
+        (det_plot(result.roc, result.points, floor=floor), "DET: both errors on normal-deviate axes; lower is better"),
+    )
+    wide = distances_plot(result.compared, tau, label), "Distances, each kind scaled to the same area"
+    pair = "".join(_figure(svg, caption) for svg, caption in curves)
+    return f'<h2>Curves</h2>\n<div class="pair">{pair}</div>\n<div class="wide">{_figure(*wide)}</div>'
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>\n"
+
+
+def _folds_table(result: LfwResult) -> str:
+    rows = [
+        (str(i), percent(accuracy, digits=4), f"{tau:.3f}")
+        for i, (accuracy, tau) in enumerate(zip(result.fold_accuracies, result.fold_thresholds, strict=True), 1)
+    ]
+    return _table(("fold", "accuracy", "threshold τ"), rows)
+
+
+def _identification(rows: Sequence[Identification]) -> str:
+    if not rows:
+        return "<h2>Searches</h2><p>There are too few people to enrol some and keep others as strangers.</p>"
+    kinds = (("fpir", "Threshold set for each K", "FPIR set"), ("fmr", "One threshold for every K", "FMR set"))
+    tables = ""
+    for kind, title, label in kinds:
+        head = (label, "K", "threshold τ", "FPIR", "95 % of splits", "FNIR", "95 % of splits")
+        cells = [
+            (
+                percent(row.rate),
+                f"{row.people:,}",
+                f"{row.threshold:.3f}",
+                percent(row.fpir),
+                _interval(row.fpir_interval) if kind == "fmr" else "–",
+                percent(row.fnir),
+                _interval(row.fnir_interval),
+            )
+            for row in sorted(rows, key=lambda row: (-row.rate, row.people))
+            if row.kind == kind
+        ]
+        if cells:
+            tables += f"<h3>{title}</h3>{_table(head, cells)}"
+    return f"""<h2>Searches: is it anybody of the K enrolled?</h2>
+{tables}
+<p>Half of the people are enrolled with one photo each and searched with another; of the others each searches once as a
+stranger ({rows[0].strangers:,} strangers). For a K below the half, the enrolled make as many galleries of K as there
+are. Averages over random splits, with the middle 95 % of the splits. FPIR: the share of strangers who are given a name.
+FNIR: the share of enrolled people who are not given theirs.</p>"""
+
+
+def _groups(result: FolderResult) -> str:
+    if not result.groups or result.group_threshold is None:
+        return ""
+    rows = [
+        (
+            html.escape(g.group),
+            f"{g.people:,}",
+            "–" if g.fmr is None else percent(g.fmr),
+            "–" if g.fmr_interval is None else _interval(g.fmr_interval),
+            "–" if g.fnmr is None else percent(g.fnmr),
+            "–" if g.fnmr_interval is None else _interval(g.fnmr_interval),
+        )
+        for g in result.groups
+    ]
+    worst = [
+        f"the highest {rate.upper()} is that of {html.escape(group.group)}"
+        for rate in ("fmr", "fnmr")
+        if (group := worst_group(result.groups, rate)) is not None
+    ]
+    left = f" {_count(result.ungrouped, 'person is', 'people are')} in no group." if result.ungrouped else ""
+    return f"""<h2>Group by group</h2>
+{_table(("group", "people", "FMR", "95 % interval", "FNMR", "95 % interval"), rows)}
+<p>Comparisons within each group, at one threshold for all, τ = {result.group_threshold:.3f}: {"; ".join(worst)}. Look
+at the intervals before you call two groups different.{left}</p>"""
+
+
+def _failures(without_face: int, unreadable: int) -> str:
+    return (
+        f"{_count(without_face, 'photo', 'photos')} without a face that could be found, "
+        f"{_count(unreadable, 'file', 'files')} that could not be read."
+    )
+
+
+def _interval(interval: Interval, *, digits: int = 2) -> str:
+    low, high = (percent(end, digits=digits).removesuffix(" %") for end in interval)
+    return f"{low} to {high} %"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _list(items: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{item}</li>\n" for item in items) + "</ul>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    titles = "".join(f"<th>{title}</th>" for title in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
+    return f'<div class="wide"><table><tr>{titles}</tr>\n{body}</table></div>'
+
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #faf9f6; --ink: #26262a; --faint: #6d6d74; --line: #dddad2;
+        --one: #1f6f8b; --two: #b4532a }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #1b1b1e; --ink: #ececea; --faint: #a3a3aa; --line: #38383d; --one: #6cb9d4; --two: #e58f63 } }
+body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 54rem; background: var(--paper); color: var(--ink);
+       font: 16px/1.55 system-ui, sans-serif }
+h1 { font-weight: 600; font-size: 1.5rem; margin: 0 0 .2rem }
+h2 { font-weight: 600; font-size: 1.1rem; margin: 2.4rem 0 .6rem }
+h3 { font-weight: 600; font-size: 1rem; margin: 1.2rem 0 .3rem }
+p, li { margin: .3rem 0; color: var(--faint) } ul { padding-left: 1.2rem }
+.figures { display: flex; flex-wrap: wrap; gap: .8rem 2.4rem; margin: 1.4rem 0; color: var(--faint) }
+.figures b { display: block; font-size: 1.7rem; font-weight: 600; color: var(--ink); line-height: 1.2;
+             font-variant-numeric: tabular-nums }
+.warning { border-left: 4px solid var(--two); padding-left: .8rem; color: var(--ink) }
+.pair { display: flex; flex-wrap: wrap; gap: 1rem } .pair figure { flex: 1 1 20rem }
+figure { margin: .6rem 0 } figcaption { font-size: .9rem; color: var(--faint) }
+svg { width: 100%; height: auto; display: block } .wide svg { min-width: 34rem }
+.wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+th, td { text-align: right; white-space: nowrap; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }
+th:first-child, td:first-child { text-align: left }
+th { font-weight: 600; font-size: .9rem; vertical-align: bottom; white-space: normal }
+"""
+
+
+def _page(title: str, body: str) -> str:
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>mien: {title}</title><style>{_STYLE}</style></head><body>
+{body.strip()}
+</body></html>
+"""
