@@ -18,14 +18,14 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[style]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[style,faces]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
 
-demo: $(VENV)/.installed  ## paint a photograph and six small ones into demo/ (PHOTO=… STYLE=… for your own)
+demo: $(VENV)/.installed  ## paint a photograph and six small ones, know a face: demo/ (PHOTO=… STYLE=… for your own)
 	$(BIN)/mien demo --out demo $(if $(PHOTO),--photo "$(PHOTO)") $(if $(STYLE),--style "$(STYLE)")
 
 test: lint types $(VENV)/.installed-test  ## lint, types and the fast tests

@@ -98,7 +98,7 @@ def test_ones_own_photo_and_style_are_painted_and_their_names_are_safe_on_the_pa
 
 def test_the_demo_welcomes_one_and_not_the_other_and_says_what_the_pictures_are():
     outcome = mien("demo", "--size", 64, "--small", 32)
-    assert "Welcome, Eileen: The same photo turned, cropped and in less light" in outcome.out
+    assert "Welcome, Eileen: The same photo, turned, cropped and in less light" in outcome.out
     assert "Not in the database: Somebody else" in outcome.out
     numbers = json.loads(Path("demo/numbers.json").read_text())
     assert list(numbers["faces"]["answers"].values()) == [

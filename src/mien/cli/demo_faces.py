@@ -83,7 +83,7 @@ def show_faces(folder: Path) -> FacesShown | None:
     met = [Met("faces-enrolled.jpg", "The one photo she is enrolled from.", f"Enrolled as {NAME}", None)]
     images.save(folder / "faces-enrolled.jpg", photo, force=True)
     told = {
-        "faces-again.jpg": "The same photo turned, cropped and in less light: not a new photo, for a package has one.",
+        "faces-again.jpg": "The same photo, turned, cropped and in less light; the packages carry no second one of her.",
         "faces-stranger.jpg": "Somebody else, Grace Hopper.",
     }
     for name, decision in answers.items():
