@@ -43,7 +43,9 @@ types: $(VENV)/.installed-test  ## mypy, strict
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-test  ## the benchmarks, at most 60 minutes; results in docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/style.py
+	$(BIN)/python benchmarks/faces.py
 
 clean:  ## remove the environment and everything made
 	rm -rf $(VENV) demo bench build dist .mypy_cache .ruff_cache .pytest_cache

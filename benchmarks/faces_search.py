@@ -147,6 +147,12 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def tables(results: dict[str, Any]) -> list[Table]:
+    """The table of results as they were kept."""
+    rows = [Row(**{name: value for name, value in row.items() if name != "ratio"}) for row in results["rows"]]
+    return [_table(rows, results["machine"])]
+
+
 def _table(rows: Sequence[Row], machine: dict[str, Any]) -> Table:
     caption = (
         f"ms: median, 95th percentile, least; ratio of the medians, faiss at its better. {machine['cpu']}, "

@@ -14,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+import pages
 from mien.images import write_whole
 from mien.style.memory import HISTORY_BYTES_PER_PIXEL
 from mien.style.sheet import contact_sheet
@@ -26,9 +27,9 @@ CONVOLUTION_SHARE, BYTES_PER_PIXEL, PREVIEW_SHELL, PREVIEW_IMPORTED = 0.75, 1800
 SHEET_BYTES = 250_000
 QUIET = 0.7  # load average before the start, above which other work disturbs the figures
 
-INTRO = """# Benchmarks
+INTRO = """# Style transfer
 
-Made by `make bench` (`benchmarks/style.py`); every figure is from one run on the machine named with it. Times are wall
+Made by `benchmarks/style.py`; every figure is from one run on the machine named with it. Times are wall
 times from the shell, start-up included, on both sides. A cost is always that of the neutral judge (`judge.py`:
 neural-style-pt's definition, content weight 5, style weight 100 a layer), computed on the 8-bit file a tool delivers.
 **A lower cost is not yet a better picture**, so look at the contact sheets of the same runs too.
@@ -86,8 +87,7 @@ def write(results: Record, path: Path, *, sheets: list[Path]) -> Path:
     if sheets:
         images = [f"![the same runs side by side]({sheet.relative_to(path.parent).as_posix()})" for sheet in sheets]
         parts.append("## Side by side\n\n" + "\n\n".join(images) + "\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_whole(path, lambda file: file.write("\n".join(parts).encode()) and None, force=True)
+    return pages.put("style", "\n".join(parts), page=path)
 
 
 # -- time and cost -----------------------------------------------------------------------------------------------------
