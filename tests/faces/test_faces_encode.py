@@ -3,7 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -127,9 +129,32 @@ def test_what_cannot_be_an_encoding_is_an_error(encoder, crops, value, monkeypat
         def forward(self):
             return np.full((1, 128), value, np.float32)
 
-    monkeypatch.setattr(encoder, "_net", Net())
+    nets = queue.SimpleQueue()
+    nets.put(Net())
+    monkeypatch.setattr(encoder, "_nets", nets)
     with pytest.raises(WeightsError, match="finite numbers, not all zero"):
         encoder.encode(crops)
+
+
+def test_a_net_that_failed_is_there_for_the_next_face(encoder, crops, monkeypatch):
+    class Net:
+        def setInput(self, blob):  # noqa: N802
+            raise cv2.error("no")
+
+    nets = queue.SimpleQueue()
+    nets.put(Net())
+    monkeypatch.setattr(encoder, "_nets", nets)
+    for _ in range(3):
+        with pytest.raises(WeightsError, match="could not be run by OpenCV: no"):
+            encoder.encode(crops)
+
+
+def test_threads_may_share_an_encoder(encoder, crops):
+    alone = encoder.encode(crops)
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda _: encoder.encode(crops), range(6)))
+    for found in together:
+        np.testing.assert_array_equal(found, alone)
 
 
 def test_opencv_5_is_refused_with_the_command_that_helps(monkeypatch):
