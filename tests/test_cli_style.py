@@ -332,6 +332,20 @@ def test_it_is_repeated_from_another_folder_where_the_inputs_lie_beside_it(given
     assert np.array_equal(pixels(photos / "out-again.png"), pixels(photos / "out.png"))
 
 
+def test_another_picture_of_the_same_name_in_this_folder_is_passed_over(tmp_path, monkeypatch):
+    photos, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    photos.mkdir()
+    elsewhere.mkdir()
+    for name in ("cat.png", "cup.png"):
+        Path(name).rename(photos / name)
+    monkeypatch.chdir(photos)
+    assert mien("style", "cat.png", "cup.png", *SMALL, "-o", "out.png").code == 0
+    Image.new("RGB", (60, 40), (200, 30, 30)).save(elsewhere / "cat.png")
+    monkeypatch.chdir(elsewhere)
+    assert mien("style", "--again", "../photos/out.png").code == 0
+    assert np.array_equal(pixels(photos / "out-again.png"), pixels(photos / "out.png"))
+
+
 def test_a_repetition_takes_single_changes_and_another_photo():
     painted(*PAIR, "-o", "out.png", "--strength", 0.3)
     painted("--again", "out.png", "--strength", 0.9, "-o", "strong.png")

@@ -83,7 +83,7 @@ def show_faces(folder: Path) -> FacesShown | None:
     met = [Met("faces-enrolled.jpg", "The one photo she is enrolled from.", f"Enrolled as {NAME}", None)]
     images.save(folder / "faces-enrolled.jpg", photo, force=True)
     told = {
-        "faces-again.jpg": "The same photo, turned, cropped and in less light; the packages carry no second one of her.",
+        "faces-again.jpg": "The same photo, turned, cropped and in less light; no package carries a second one of her.",
         "faces-stranger.jpg": "Somebody else, Grace Hopper.",
     }
     for name, decision in answers.items():
@@ -100,7 +100,8 @@ def show_faces(folder: Path) -> FacesShown | None:
 def section(shown: FacesShown) -> str:
     """The page's part about faces."""
     figures = "".join(
-        f'<figure><img src="{met.file}" alt="{html.escape(met.told)}"><figcaption><strong>{html.escape(met.answer)}</strong>'
+        f'<figure><img src="{met.file}" alt="{html.escape(met.told)}"><figcaption>'
+        f"<strong>{html.escape(met.answer)}</strong>"
         f"{'' if met.distance is None else f', distance {met.distance:.2f}'}<br>{html.escape(met.told)}</figcaption>"
         "</figure>"
         for met in shown.met

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mien import images
-from mien.errors import OptionError, OutputError, ResumeError
-from mien.style import patterns
+from mien.errors import MienError, OptionError, OutputError, ResumeError
+from mien.style import inputs, patterns
 
 PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"}
 
@@ -100,14 +100,28 @@ def found(items: list[dict[str, str]], near: str) -> tuple[str, ...]:
         name = item["name"]
         home = Path(near).parent
         places = [name] if name.startswith("@") else [name, str(home / name), str(home / Path(name).name)]
-        there = next((place for place in places if place.startswith("@") or Path(place).exists()), None)
-        if there is None:
+        there = [place for place in dict.fromkeys(places) if place.startswith("@") or Path(place).exists()]
+        if not there:
             raise ResumeError(
                 f"Expected to find “{name}” here or beside “{near}”, found it in neither. Run mien in the folder it "
                 "was run in, or give CONTENT and STYLE anew."
             )
-        paths.append(there)
+        paths.append(_the_same(there, item))
     return tuple(paths)
+
+
+def _the_same(places: list[str], item: dict[str, str]) -> str:
+    """Of several files by one name, the one whose picture it was; the first if none is (the painting will say so)."""
+    if len(places) == 1:
+        return places[0]
+    return next((place for place in places if _has(place, item["sha256"])), places[0])
+
+
+def _has(place: str, sha256: str) -> bool:
+    try:
+        return inputs.read(place).sha256 == sha256
+    except MienError:
+        return False
 
 
 def named(kept: dict[str, Any], pictures: tuple[str, ...], near: str) -> tuple[str | None, list[str]]:
