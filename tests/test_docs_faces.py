@@ -5,6 +5,8 @@ import itertools
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,15 @@ def test_the_table_of_thresholds_is_the_shipped_calibrations():
 def test_the_record_in_the_page_names_the_fields_that_a_record_has():
     record = json.loads(next(block["text"] for block in _FENCED.finditer(PAGE) if block["kind"] == "json"))
     assert set(record) <= set(Weights.__dataclass_fields__)
+
+
+def run_example(name, *arguments):
+    program = Path(__file__).parent.parent / "examples" / name
+    done = subprocess.run([sys.executable, str(program), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_examples_run(place):
+    text = run_example("office.py", "door.jpg", "Danielle=danielle.jpg", "Khan=khan.jpg")
+    assert text.startswith("Welcome, Danielle\n")
+    assert len(run_example("how_sure.py").splitlines()) == 5
