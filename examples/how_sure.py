@@ -4,7 +4,7 @@ from mien.faces import load_calibration
 
 calibration = load_calibration("sface")
 fixed = calibration.threshold_for_fmr(1e-4)
-print(f"τ {fixed:.3f} takes one stranger in 10,000 for a given person.")
+print(f"τ {fixed:.3f} takes at most one stranger in 10,000 for a given person.")
 for people in (1, 10, 100, 1000):
     rate = calibration.fpir(fixed, people)
     follows = calibration.threshold_for_fpir(1e-3, people)
