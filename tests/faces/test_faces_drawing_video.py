@@ -46,9 +46,9 @@ def test_any_name_can_be_written_even_at_the_edge(name):
 def video(tmp_path):
     """Two seconds at 10 frames a second, each a grey that grows by ten, at the given path's ending."""
 
-    def make(name="clip.mp4", codec="mp4v"):
+    def make(name="clip.mp4", codec="mp4v", rate=10):
         path = tmp_path / name
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 10, (64, 48))
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), rate, (64, 48))
         assert writer.isOpened()
         for number in range(20):
             frame = np.full((48, 64, 3), 10 * number, np.uint8)
@@ -72,6 +72,10 @@ def test_frames_come_at_the_asked_pace_in_rgb(video):
 
 def test_a_pace_beyond_the_videos_gives_every_frame(video):
     assert len(list(frames(video("clip.avi", "MJPG"), a_second=100))) == 20
+
+
+def test_a_video_that_claims_a_thousand_frames_a_second_is_looked_at_all_the_same(video):
+    assert len(list(frames(video("clip.avi", "MJPG", rate=1000), a_second=5))) == 4
 
 
 def test_what_is_no_video_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Enrolment from one photo, recognition, and what must never happen: on real photos, a real gallery, a real log."""
 
+import base64
 import itertools
 import threading
 
@@ -7,7 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.errors import FaceError, GalleryError, NameTaken, OptionError, WeightsMismatch
+from mien import images
+from mien.errors import (
+    AuditError,
+    CalibrationError,
+    FaceError,
+    GalleryError,
+    NameTaken,
+    OptionError,
+    OutputError,
+    WeightsMismatch,
+)
 from mien.faces import Recognizer, open_gallery, verify, verify_encodings
 from mien.faces.audit import entries
 from mien.faces.journal import log_file, verify_log
@@ -105,6 +116,36 @@ def test_the_second_of_two_photos_is_looked_at_before_the_first_is_written(offic
 def test_photos_of_two_people_are_not_one_person(office, astronaut, hopper):
     with pytest.raises(FaceError, match="two different people"):
         office.enrol("Eileen", astronaut, hopper)
+
+
+def test_photos_added_to_somebody_must_show_them(office, astronaut, hopper):
+    office.enrol("Grace", hopper)
+    with pytest.raises(FaceError, match="seems to show somebody else than Grace"):
+        office.enrol("Grace", astronaut, add=True)
+    assert office.gallery.find("Grace").samples == 1
+
+
+def test_photos_are_added_only_to_somebody_who_is_there(office, astronaut, hopper):
+    office.enrol("Grace", hopper)
+    with pytest.raises(GalleryError, match=r"nobody is called “Gracie”\. Did you mean Grace\?"):
+        office.enrol("Gracie", hopper, add=True)
+    assert [p.name for p in office.gallery.people()] == ["Grace"]
+
+
+def test_a_new_consent_note_comes_with_added_photos(office, hopper):
+    office.enrol("Grace", hopper, consent="by word of mouth")
+    office.enrol("Grace", hopper[:, ::-1], add=True, consent="signed")
+    assert office.gallery.find("Grace").consent == "signed"
+
+
+def test_nobody_is_enrolled_with_whom_the_data_would_not_support_the_rate(home, pipeline, calibration, strangers):
+    with open_gallery(home / "data" / "a.db", encoder=pipeline.encoder.name, dimension=128) as gallery:
+        office = Recognizer(gallery, pipeline, calibration, fpir=3 * calibration.lowest_fmr)
+        for number, row in enumerate(strangers(3)):
+            office.enrol_encodings(f"p{number}", row[None])
+        with pytest.raises(CalibrationError, match="cannot show"):
+            office.enrol_encodings("one too many", strangers(1, seed=7))
+        assert office.identify_encoding(strangers(3)[0]).match.person == "p0"
 
 
 def test_no_photo_is_refused(office):
@@ -245,6 +286,40 @@ def test_a_recogniser_that_is_not_audited_leaves_no_log(home, pipeline, calibrat
     assert not log_file(home / "data" / "a.db").exists()
 
 
+@pytest.mark.parametrize("spoil", ["edit", "folder"])
+def test_nothing_is_changed_that_the_log_could_not_be_told(office, astronaut, hopper, home, spoil):
+    office.enrol("Eileen", astronaut)
+    log = log_file(home / "data" / "office.db")
+    if spoil == "edit":
+        log.write_bytes(log.read_bytes().replace(b'"enrol"', b'"enrap"'))
+    else:
+        log.unlink()
+        log.mkdir()
+    for change in (lambda: office.enrol("Grace", hopper), lambda: office.forget("Eileen"), office.rotate_key):
+        with pytest.raises((AuditError, OutputError)):
+            change()
+    with pytest.raises((AuditError, OutputError)):
+        office.identify(astronaut)
+    assert [p.name for p in office.gallery.people()] == ["Eileen"]
+
+
+def test_what_is_done_already_is_said_to_be_done_where_the_log_fails_then(office, hopper, monkeypatch):
+    def fail(*arguments, **fields):
+        raise OutputError("The disk is full.")
+
+    monkeypatch.setattr("mien.faces.audit.Audit.append", fail)
+    with pytest.raises(AuditError, match=r"Grace is enrolled, but the log could not be told so\. The disk is full\."):
+        office.enrol("Grace", hopper)
+    assert office.gallery.find("Grace") is not None
+
+
+def test_a_kept_photo_is_the_one_that_was_seen(office, astronaut, home):
+    path = images.save(home / "photo.png", astronaut)
+    office.enrol("Eileen", path, keep_photos=True)
+    (kept,) = office.gallery.export("Eileen")["photos"]
+    assert base64.b64decode(kept) == path.read_bytes()
+
+
 # verification
 
 
@@ -259,6 +334,19 @@ def test_two_pictures_of_one_person_are_the_same(pipeline, calibration, astronau
 
 def test_two_people_are_different(pipeline, calibration, astronaut, hopper):
     assert not verify(astronaut, hopper, pipeline=pipeline, calibration=calibration).same
+
+
+def test_what_is_no_encoding_is_like_nothing(calibration, strangers):
+    (a,) = strangers(1)
+    for other in (np.zeros(128, np.float32), np.full(128, np.nan, np.float32), 2 * a):
+        with pytest.raises(OptionError, match="length 1"):
+            verify_encodings(other, other, calibration=calibration)
+
+
+def test_a_rate_beyond_what_was_measured_is_labelled_a_bound(calibration, strangers):
+    a, b = strangers(2)
+    assert verify_encodings(a, b, calibration=calibration, fmr=1e-6).extrapolated
+    assert not verify_encodings(a, b, calibration=calibration, fmr=1e-3).extrapolated
 
 
 def test_a_stricter_rate_means_a_smaller_threshold(calibration, strangers):

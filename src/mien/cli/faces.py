@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.faces_house import encoder_options, find_calibration, gallery_option, json_option, open_pipeline, opened
+from mien.cli.faces_house import (
+    encoder_options,
+    find_calibration,
+    gallery_option,
+    json_option,
+    open_pipeline,
+    opened,
+    opened_gallery,
+)
+from mien.errors import AuditError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mien.faces.records import Decision
 
 SAME, DIFFERENT, UNSURE = 0, 3, 4
@@ -69,7 +80,11 @@ def enroll(
 ) -> None:
     """Enrol NAME from one photo or more; one is enough. The photos themselves are not kept."""
     with opened(values, must_exist=False) as recognizer:
-        done = recognizer.enrol(name, *photos, add=add, consent=consent, keep_photos=keep_photos)
+        try:
+            done = recognizer.enrol(name, *photos, add=add, consent=consent, keep_photos=keep_photos)
+        except AuditError:
+            _tell_of_key(recognizer.gallery.key_created)  # the gallery is there, and so is its key
+            raise
         created = recognizer.gallery.key_created
         if as_json:
             _print_json(
@@ -84,15 +99,19 @@ def enroll(
     total = "" if done.person.samples == done.added else f", {done.person.samples} in all"
     kept = "The photos are kept, encrypted." if keep_photos else "No photo is kept."
     click.echo(f"Enrolled {done.person.name} from {_count(done.added, 'photo')}{total}. {kept}")
-    if created is not None:
-        click.echo(f"A new key locks the gallery: {created}")
-        click.echo("Keep a copy of it somewhere safe: without it nobody, you included, can open the gallery.")
+    _tell_of_key(created)
     for match in done.looks_like:
         click.secho(
             f"Looks like {match.person}, who is enrolled already: is it the same person? The two may be mistaken for "
             "each other.",
             fg="yellow",
         )
+
+
+def _tell_of_key(created: Path | None) -> None:
+    if created is not None:
+        click.echo(f"A new key locks the gallery: {created}")
+        click.echo("Keep a copy of it somewhere safe: without it nobody, you included, can open the gallery.")
 
 
 @faces.command(epilog="Example: mien faces verify passport.jpg selfie.jpg --fmr 1e-4")
@@ -128,32 +147,30 @@ def verify(first: str, second: str, fmr: float | None, head: str | None, as_json
             threshold=answer.threshold,
             fmr=answer.fmr,
             fmr_interval=[low, high],
+            extrapolated=answer.extrapolated,
         )
     else:
         click.secho("The same person" if answer.same else "Different people", fg="green" if answer.same else "red")
         sign = "<" if answer.same else "≥"
         click.echo(f"distance {answer.distance:.3f} {sign} τ {answer.threshold:.3f}")
-        click.echo(
-            f"At this τ, {100 * answer.fmr:.2g} % of strangers would be taken for the person (95 %: {100 * low:.2g} to "
-            f"{100 * high:.2g} %)."
-        )
+        if answer.extrapolated:
+            rate = f"at most {100 * high:.2g} % of strangers would be taken for the person (a bound, extrapolated)"
+        else:
+            rate = f"{100 * answer.fmr:.2g} % of strangers would be taken for the person"
+            rate += f" (95 %: {100 * low:.2g} to {100 * high:.2g} %)"
+        click.echo(f"At this τ, {rate}.")
     return SAME if answer.same else DIFFERENT
 
 
 @faces.command(epilog="Example: mien faces people")
 @gallery_option
-@encoder_options
 @json_option
 def people(as_json: bool, **values: Any) -> None:
     """List who is enrolled."""
-    with opened(values) as recognizer:
-        enrolled = sorted(recognizer.gallery.people(), key=lambda person: person.name.casefold())
+    with opened_gallery(values) as gallery:
+        enrolled = sorted(gallery.people(), key=lambda person: person.name.casefold())
     if as_json:
-        _print_json(
-            people=[
-                {"name": p.name, "id": p.id, "enrolled": p.enrolled.isoformat(), "samples": p.samples} for p in enrolled
-            ]
-        )
+        _print_json(people=[{**asdict(p), "enrolled": p.enrolled.isoformat()} for p in enrolled])
         return
     for person in enrolled:
         note = f"  consent: {person.consent}" if person.consent else ""
@@ -164,12 +181,13 @@ def people(as_json: bool, **values: Any) -> None:
 @faces.command(epilog='Example: mien faces forget "Danielle"')
 @click.argument("name")
 @gallery_option
-@encoder_options
 @json_option
 def forget(name: str, as_json: bool, **values: Any) -> None:
     """Forget NAME: no trace of the name or the encodings stays, and a receipt is printed."""
-    with opened(values) as recognizer:
-        receipt = recognizer.forget(name)
+    from mien.faces import ledger
+
+    with opened_gallery(values) as gallery:
+        receipt = ledger.forget(gallery, name)
     if as_json:
         _print_json(**{**asdict(receipt), "when": receipt.when.isoformat()})
     else:
@@ -179,21 +197,24 @@ def forget(name: str, as_json: bool, **values: Any) -> None:
 @faces.command(epilog='Example: mien faces export "Danielle" > danielle.json')
 @click.argument("name")
 @gallery_option
-@encoder_options
 def export(name: str, **values: Any) -> None:
     """Print everything that is kept about NAME, as JSON."""
-    with opened(values) as recognizer:
-        _print_json(**recognizer.gallery.export(name))
+    with opened_gallery(values) as gallery:
+        _print_json(**gallery.export(name))
 
 
 @faces.command("rotate-key", epilog="Example: mien faces rotate-key")
 @gallery_option
-@encoder_options
 def rotate_key(**values: Any) -> None:
-    """Lock the gallery with a new key; the old one opens nothing any more."""
-    with opened(values) as recognizer:
-        place = recognizer.rotate_key()
-    click.echo(f"The gallery has a new key: {place}")
+    """Lock the gallery with a new key; the old one opens nothing any more.
+
+    A gallery whose key is in MIEN_KEY takes its new one from MIEN_NEW_KEY.
+    """
+    from mien.faces import ledger
+
+    with opened_gallery(values) as gallery:
+        place = ledger.rotate_key(gallery)
+    click.echo("The gallery has a new key" + (": the one in MIEN_NEW_KEY" if place is None else f": {place}"))
     click.echo("Copies of the old key, and backups made before, are of no use any more: make new ones.")
 
 

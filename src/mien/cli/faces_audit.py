@@ -7,23 +7,21 @@ from typing import Any
 
 import click
 
-from mien.cli.faces_house import check_gallery, default_gallery, encoder_options, gallery_option, json_option, opened
+from mien.cli.faces_house import check_gallery, default_gallery, gallery_option, json_option, opened_gallery
 
 
-@click.group(invoke_without_command=True, epilog="Example: mien faces audit verify")
-@click.pass_context
-def audit(ctx: click.Context) -> None:
-    """Show the log of decisions, or verify that nobody touched it. It names nobody: people stand there by number."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(show)
-
-
-@audit.command(epilog="Example: mien faces audit show --last 20")
-@click.option("--last", type=click.IntRange(1), default=50, help="so many entries [50]")
+@click.group(invoke_without_command=True, epilog="Example: mien faces audit --last 20")
+@click.option("--last", type=click.IntRange(1), default=50, help="so many entries, oldest first [50]")
 @gallery_option
 @json_option
-def show(last: int = 50, gallery: str | None = None, as_json: bool = False) -> None:
-    """The last entries, oldest first."""
+@click.pass_context
+def audit(ctx: click.Context, last: int, gallery: str | None, as_json: bool) -> None:
+    """Show the log of decisions, or verify that nobody touched it. It names nobody: people stand there by number."""
+    if ctx.invoked_subcommand is None:
+        _show(last, gallery, as_json=as_json)
+
+
+def _show(last: int, gallery: str | None, *, as_json: bool) -> None:
     from collections import deque
 
     from mien.faces.audit import entries
@@ -48,14 +46,16 @@ def show(last: int = 50, gallery: str | None = None, as_json: bool = False) -> N
 
 @audit.command(epilog="Example: mien faces audit verify")
 @gallery_option
-@encoder_options
 @json_option
-def verify(as_json: bool, **values: Any) -> None:
+@click.pass_context
+def verify(ctx: click.Context, /, as_json: bool, **values: Any) -> None:
     """Find any edit, cut or reordering of the log; exit code 1 if there is one."""
     from mien.faces.journal import verify_log
 
-    with opened(values) as recognizer:
-        report, headed = verify_log(recognizer.gallery)
+    if ctx.parent is not None:  # mien faces audit --gallery X verify
+        values["gallery"] = values["gallery"] or ctx.parent.params["gallery"]
+    with opened_gallery(values) as gallery:
+        report, headed = verify_log(gallery)
     if as_json:
         about = {"entries": report.entries, "repairs": report.repairs, "digest": report.head.digest, "head": headed}
         click.echo(json.dumps(about))

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien import images
 from mien.errors import CalibrationError, OptionError
 
 if TYPE_CHECKING:
     from mien.faces.calibration import Calibration
+    from mien.faces.gallery import Gallery
     from mien.faces.pipeline import FacePipeline
     from mien.faces.recognize import Recognizer
 
@@ -93,28 +95,51 @@ def opened(values: dict[str, Any], *, must_exist: bool = True) -> Iterator[Recog
         yield Recognizer(gallery, pipeline, calibration, fpir=FPIR if fpir is None else fpir)
 
 
+@contextmanager
+def opened_gallery(values: dict[str, Any]) -> Iterator[Gallery]:
+    """The gallery alone, as the encoder it says it holds: no network is needed to list, export or forget people."""
+    from mien.faces.gallery import describe_gallery, open_gallery
+
+    url = values["gallery"] or default_gallery()
+    check_gallery(url)
+    kind = describe_gallery(url)
+    if kind is None:
+        raise _none_yet(url)
+    with open_gallery(url, encoder=kind[0], dimension=kind[1]) as gallery:
+        yield gallery
+
+
 def check_gallery(url: str) -> None:
     """OptionError where nobody has been enrolled yet, rather than an empty gallery made by a question."""
     from mien.faces.gallery import gallery_path
 
-    path = gallery_path(url)
-    if not path.exists():
-        raise OptionError(
-            f"Expected a gallery, but there is no “{path}” yet. Enrol somebody first: mien faces enroll NAME PHOTO"
-        )
+    try:
+        there = gallery_path(url).exists()
+    except OSError as error:
+        raise OptionError(f"Expected a gallery at “{url[:80]}”, but: {error.strerror}.") from error
+    if not there:
+        raise _none_yet(url)
+
+
+def _none_yet(url: str) -> OptionError:
+    return OptionError(
+        f"Expected a gallery, but there is no “{url}” yet. Enrol somebody first: mien faces enroll NAME PHOTO"
+    )
 
 
 def photos_in(paths: tuple[str, ...], *, extra: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """The files among `paths`, with folders replaced by the pictures (and whatever `extra` says) in them."""
-    from mien.cli.style_files import PICTURES
-
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in PICTURES or extra(p)]
-            if not inside:
-                raise OptionError(f"Expected pictures in the folder “{path}”, but there are none.")
-            found += inside
-        else:
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() else None
+        except OSError as error:
+            raise OptionError(f"Expected a folder of pictures, but “{path}”: {error.strerror}.") from error
+        if inside is None:
             found.append(path)
+            continue
+        pictures = [p for p in inside if p.name[0] != "." and (p.suffix.lower() in images.ENDINGS or extra(p))]
+        if not pictures:
+            raise OptionError(f"Expected pictures in the folder “{path}”, but there are none.")
+        found += pictures
     return found

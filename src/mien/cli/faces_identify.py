@@ -13,7 +13,7 @@ import click
 from mien import images
 from mien.cli.faces import exit_code
 from mien.cli.faces_house import encoder_options, gallery_option, json_option, opened, photos_in
-from mien.errors import OptionError
+from mien.errors import ImageError, OptionError, OutputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,8 @@ class _Look:
     @property
     def label(self) -> str:
         """The file, and for a video the moment."""
-        return str(self.path) if self.seconds is None else f"{self.path} at {self.seconds:.1f} s"
+        name = _printable(self.path)
+        return name if self.seconds is None else f"{name} at {self.seconds:.1f} s"
 
 
 @click.command(epilog="Example: mien faces identify door.jpg --draw who.png")
@@ -58,35 +59,53 @@ def identify(
 
     if not photos and camera is None:
         raise click.UsageError("Expected a photo, a folder, a video file, or --camera 0.")
-    paths = photos_in(photos, extra=is_video)
-    looked_at = [*paths, *([] if camera is None else [Path(f"camera {camera}")])]
+    paths = list(dict.fromkeys(photos_in(photos, extra=is_video)))
+    looked_at = [*paths, *([] if camera is None else [_CAMERA])]
     targets = _targets(looked_at, draw, force=force)
     decisions: list[Decision] = []
+    unreadable = 0
     with opened(values) as recognizer:
-        for look in _looks(recognizer, paths, camera):
-            decisions += look.decisions
-            if as_json:
-                click.echo(json.dumps(_as_json(look), ensure_ascii=False))
-            else:
-                _say(look)
-            if look.path in targets and (look.decisions or look.seconds is None):
-                _draw(look, targets[look.path], force=force)
-    return exit_code(decisions)
+        for path in looked_at:
+            try:
+                for look in _looks(recognizer, path, camera):
+                    decisions += look.decisions
+                    if as_json:
+                        click.echo(json.dumps(_as_json(look), ensure_ascii=False))
+                    else:
+                        _say(look)
+                    if path in targets:
+                        _draw(look, targets[path], force=force)
+            except ImageError as error:
+                if len(looked_at) == 1:
+                    raise
+                # One bad file does not keep the others from being looked at.
+                click.secho(str(error), fg="red", err=True)
+                unreadable += 1
+    return 1 if unreadable else exit_code(decisions)
 
 
-def _looks(recognizer: Recognizer, paths: list[Path], camera: str | None) -> Iterator[_Look]:
+_CAMERA = Path("camera")
+
+
+def _looks(recognizer: Recognizer, path: Path, camera: str | None) -> Iterator[_Look]:
+    """What is seen in a photo or a camera; of a video the moments with a face, or its last one if there is none."""
     from mien.faces.video import camera_frame, frames, is_video
 
-    if camera is not None:
+    if path == _CAMERA and camera is not None:
         image = camera_frame(int(camera) if camera.isdigit() else camera)
-        yield _Look(Path(f"camera {camera}"), None, image, recognizer.identify_all(image))
-    for path in paths:
-        if is_video(path):
-            for frame in frames(path):
-                yield _Look(path, frame.seconds, frame.image, recognizer.identify_all(frame.image))
-        else:
-            image = images.load(path).pixels
-            yield _Look(path, None, image, recognizer.identify_all(image))
+        yield _Look(path, None, image, recognizer.identify_all(image))
+    elif is_video(path):
+        seen = False
+        for frame in frames(path):
+            look = _Look(path, frame.seconds, frame.image, recognizer.identify_all(frame.image))
+            seen |= bool(look.decisions)
+            if look.decisions:
+                yield look
+        if not seen:
+            yield _Look(path, None, frame.image, [])
+    else:
+        image = images.load(path).pixels
+        yield _Look(path, None, image, recognizer.identify_all(image))
 
 
 def _targets(paths: list[Path], draw: str | None, *, force: bool) -> dict[Path, Path]:
@@ -96,13 +115,27 @@ def _targets(paths: list[Path], draw: str | None, *, force: bool) -> dict[Path, 
     if draw is None:
         return {}
     stills = [path for path in paths if not is_video(path)]
-    if len(stills) == 1 and not Path(draw).is_dir():
-        images.check_writable(draw, force=force)
-        return {stills[0]: Path(draw)}
     if not stills:
         raise OptionError("Expected photos to draw on, got a video only: --draw works on photos.")
-    Path(draw).mkdir(parents=True, exist_ok=True)
-    return {path: Path(draw) / f"{path.stem}-{number}.png" for number, path in enumerate(stills, 1)}
+    if len(stills) == 1 and not Path(draw).is_dir():
+        targets = {stills[0]: Path(draw)}
+    else:
+        try:
+            Path(draw).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"Expected a folder for several pictures, but “{draw}” cannot be made ({error.strerror}); choose "
+                "another name."
+            ) from error
+        targets = {path: Path(draw) / f"{path.stem}-{number}.png" for number, path in enumerate(stills, 1)}
+    for target in targets.values():
+        images.check_writable(target, force=force)
+    return targets
+
+
+def _printable(path: Path) -> str:
+    """The path without characters that would move the cursor or turn the writing around."""
+    return "".join(letter if letter.isprintable() else "�" for letter in str(path))
 
 
 def _say(look: _Look) -> None:

@@ -10,8 +10,6 @@ from mien import images
 from mien.errors import MienError, OptionError, OutputError, ResumeError
 from mien.style import inputs, patterns
 
-PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"}
-
 
 def check_outputs(out: Path, *, bits: int, force: bool, evolution: bool, log: str | None) -> None:
     """Refuse now, not after a minute of painting: OutputError or OptionError."""
@@ -19,7 +17,7 @@ def check_outputs(out: Path, *, bits: int, force: bool, evolution: bool, log: st
     beside = [out.with_name(f"{out.stem}-evolution{ending}") for ending in (".png", ".gif")] if evolution else []
     if log:
         table = Path(log)
-        if table.suffix.lower() in PICTURES:
+        if table.suffix.lower() in images.ENDINGS:
             raise OptionError(
                 "Expected --log to name a table like costs.csv (its plot becomes costs.png), got a picture."
             )

@@ -70,7 +70,7 @@ def paint(content: str | None, styles: list[str], settings: dict[str, Any], how:
 def folder(content: str, styles: list[str], settings: dict[str, Any], how: How) -> Iterator[Done]:
     """Every picture of a folder, skipping those already painted."""
     photos = sorted(
-        p for p in Path(content).iterdir() if p.suffix.lower() in files.PICTURES and p.is_file() and p.name[0] != "."
+        p for p in Path(content).iterdir() if p.suffix.lower() in images.ENDINGS and p.is_file() and p.name[0] != "."
     )
     if not photos:
         raise ImageError(f"Expected pictures in the folder “{content}”, found none.")

@@ -1,4 +1,4 @@
-"""From a photo to encodings: load → detect → align → encode, with what was seen of each face's quality."""
+"""From a photo to encodings: load → detect → align → encode."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from mien import images
-from mien.errors import FaceError, WeightsError
+from mien.errors import FaceError, ImageError, WeightsError
 from mien.faces import quality
 from mien.faces.align import align
 from mien.faces.detect import Detector
 from mien.faces.encode import Encoder, load_encoder
-from mien.faces.quality import Quality, QualityLimits
+from mien.faces.quality import QualityLimits
 from mien.faces.records import Encodings, Face, Image
 
 Photo = str | Path | bytes | NDArray[np.uint8]
@@ -29,7 +29,6 @@ class Seen:
     """One face in a photo, with what is kept of it."""
 
     face: Face
-    quality: Quality
     encoding: NDArray[np.float32]
     """Shape (D,), L2 norm 1."""
 
@@ -59,28 +58,26 @@ class FacePipeline:
         return self.encoder.encode(np.stack([self.crop(image, face) for face in faces]))
 
     def see(self, photo: Photo) -> list[Seen]:
-        """Every face in the photo, the largest first, with quality and encoding."""
+        """Every face in the photo, the largest first, with its encoding."""
         image = pixels(photo)
         return self.see_faces(image, self.faces(image))
 
-    def see_one(self, photo: Photo, *, limits: QualityLimits | None = None) -> Seen:
-        """The one face in the photo.
+    def see_one(self, photo: Photo, *, limits: QualityLimits | None = None, name: str | None = None) -> Seen:
+        """The one face in the photo, which errors call `name`.
 
         Raises FaceError with the reason if there is none, more than one, or, with `limits`, one that is not good
         enough to be compared with for years.
         """
+        name = name or named(photo)
         image = pixels(photo)
-        face = only_face(self.faces(image), photo)
+        face = only_face(self.faces(image), name)
         if limits is not None and (reasons := quality.refusals(quality.measure(image, face), limits)):
-            raise FaceError(f"{named(photo)}: {' '.join(reasons)} Give a sharper, brighter or more frontal photo.")
+            raise FaceError(f"{name}: {' '.join(reasons)} Give a photo in which the face is easier to see.")
         return self.see_faces(image, [face])[0]
 
     def see_faces(self, image: Image, faces: Sequence[Face]) -> list[Seen]:
-        """Quality and encodings of some of the picture's faces."""
-        encodings = self.encode(image, faces)
-        return [
-            Seen(face, quality.measure(image, face), encoding) for face, encoding in zip(faces, encodings, strict=True)
-        ]
+        """Some of the picture's faces with their encodings."""
+        return [Seen(face, encoding) for face, encoding in zip(faces, self.encode(image, faces), strict=True)]
 
 
 def pixels(photo: Photo) -> Image:
@@ -88,15 +85,15 @@ def pixels(photo: Photo) -> Image:
     return images.load(photo).pixels
 
 
-def only_face(faces: Sequence[Face], photo: Photo) -> Face:
+def only_face(faces: Sequence[Face], name: str) -> Face:
     """The one face in a photo; FaceError if there is none, or more than one."""
     if not faces:
         raise FaceError(
-            f"{named(photo)}: expected one face, found none. Give a photo in which the face looks at the camera and is "
+            f"{name}: expected one face, found none. Give a photo in which the face looks at the camera and is "
             "not too small."
         )
     if len(faces) > 1:
-        raise FaceError(f"{named(photo)}: expected one face, found {len(faces)}. Crop the photo to one person.")
+        raise FaceError(f"{name}: expected one face, found {len(faces)}. Crop the photo to one person.")
     return faces[0]
 
 
@@ -108,7 +105,10 @@ def file_bytes(photo: Photo) -> bytes:
         file = io.BytesIO()
         Pillow.fromarray(photo).save(file, "PNG")
         return file.getvalue()
-    return Path(photo).read_bytes()
+    try:
+        return Path(photo).read_bytes()
+    except OSError as error:
+        raise ImageError(f"Expected a picture, but “{photo}” cannot be read ({error.strerror}).") from error
 
 
 def named(photo: Photo) -> str:

@@ -1,6 +1,6 @@
 """Whether a face in a photo is good enough to be enrolled: size, light, sharpness, pose, and what is cut off.
 
-`measure` gives numbers, `refusals` sentences. Enrolment refuses on them; identification only warns, so that nobody is
+`measure` gives numbers, `refusals` sentences. Enrolment refuses on them; identification does not ask, so that nobody is
 turned away for a bad photo who would have been recognised in it.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.backbones.pair_head import PairHead
-from mien.errors import FaceError, GalleryError, OptionError, WeightsMismatch
-from mien.faces.audit import Audit, Value
+from mien.errors import CalibrationError, FaceError, GalleryError, OptionError, WeightsMismatch
+from mien.faces import ledger
 from mien.faces.calibration import Calibration
 from mien.faces.gallery import Gallery, Person, Receipt, Stamp
 from mien.faces.gallery.search import Index
-from mien.faces.journal import open_log
-from mien.faces.pipeline import FacePipeline, Photo, Seen, file_bytes, named
+from mien.faces.ledger import Ledger
+from mien.faces.pipeline import FacePipeline, Photo, file_bytes, named
 from mien.faces.quality import QualityLimits
 from mien.faces.records import Decision, Encodings, Face, Match, Verification
 from mien.faces.similarity import MARGIN, distance, judge
@@ -54,10 +56,13 @@ def verify_encodings(
     first: NDArray[np.float32], second: NDArray[np.float32], *, calibration: Calibration, fmr: float = FMR
 ) -> Verification:
     """Whether two encodings (D,) are one person's, at the threshold that keeps the false match rate at `fmr`."""
+    for encoding in (first, second):
+        if not abs(float(np.linalg.norm(encoding)) - 1) < 1e-3:  # also where it is not a number
+            raise OptionError("Expected encodings of length 1; anything else is no face, and is like no other.")
     tau = calibration.threshold_for_fmr(fmr)
     rate = calibration.fmr(tau)
     d = distance(first, second)
-    return Verification(d, tau, d < tau, rate.value, (rate.low, rate.high))
+    return Verification(d, tau, d < tau, rate.value, (rate.low, rate.high), rate.extrapolated)
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,7 @@ class Recognizer:
         self.gallery, self.pipeline, self.calibration = gallery, pipeline, calibration
         self.fpir, self.margin, self.limits = fpir, margin, limits or QualityLimits()
         self._lock = threading.RLock()
-        self._audited = audited
-        self._audit: Audit | None = None
+        self._ledger = Ledger(gallery, kept=audited)
         self._index = Index(np.empty((0, pipeline.encoder.dimension), np.float32), [])
         self._numbers: dict[str, int] = {}  # a person's id -> the number the index knows them by
         self._ids: list[str] = []
@@ -136,16 +140,26 @@ class Recognizer:
 
         Raises:
             FaceError: a photo has no face, several, or one that is too small, dark, blurred or turned away; or two
-                photos seem to show two people.
+                photos, also of those added to, seem to show two people.
             NameTaken: somebody of that name is enrolled, and `add` was not asked for.
+            GalleryError: `add` was asked for, and nobody of that name is enrolled.
+            CalibrationError: with one more person the data would not support the rate asked for.
             OptionError: no photo, or a name that cannot be one.
         """
         if not photos:
             raise OptionError("Expected at least one photo to enrol somebody from, got none.")
-        seen = [self.pipeline.see_one(photo, limits=self.limits) for photo in photos]
-        self._check_one_person(photos, seen)
-        kept = [file_bytes(photo) for photo in photos] if keep_photos else None
-        return self.enrol_encodings(name, np.stack([s.encoding for s in seen]), add=add, consent=consent, photos=kept)
+        # What is seen is what is kept: a file may be another one by the time it is read again.
+        files = [file_bytes(photo) for photo in photos] if keep_photos else None
+        seen = [
+            self.pipeline.see_one(photo, limits=self.limits, name=named(given))
+            for given, photo in zip(photos, files or photos, strict=True)
+        ]
+        labels = [named(photo) for photo in photos]
+        encodings = np.stack([s.encoding for s in seen])
+        self._check_one_person(encodings, labels)
+        if add:
+            self._check_same_person(name, encodings, labels)
+        return self.enrol_encodings(name, encodings, add=add, consent=consent, photos=files)
 
     def enrol_encodings(
         self,
@@ -158,43 +172,72 @@ class Recognizer:
     ) -> Enrolment:
         """`enrol` from encodings (N, D) that this encoder made before."""
         with self._lock:
-            known = self.gallery.find(name) if add else None
+            known = self._somebody(name) if add else None
             likeness = self._alike(encodings, but=known)
+            if known is None:
+                self._check_supported(len(encodings))
+            self._ledger.ready()
             if known is not None:
-                person = self.gallery.add_samples(known, encodings, photos=photos)
+                person = self.gallery.add_samples(known, encodings, photos=photos, consent=consent)
             else:
                 person = self.gallery.add_person(name, encodings, consent=consent, photos=photos)
             self._refresh()
-            self._log("enrol", person=person.id, samples=len(encodings))
+            self._ledger.write_done(
+                f"{person.name} is enrolled", "enrol", person=person.id, samples=len(encodings), people=self.people
+            )
         return Enrolment(person, len(encodings), likeness)
 
     def forget(self, name: str) -> Receipt:
         """Remove somebody without a trace, from the gallery and from this object's memory."""
         with self._lock:
-            receipt = self.gallery.forget(name)
+            receipt = ledger.forget(self.gallery, name, ledger=self._ledger)
             self._refresh()
-            self._log("forget", person=receipt.person_id)
         return receipt
 
     def rotate_key(self, new_key: bytes | None = None) -> Path | None:
-        """Lock the gallery with another key: a random one if the present one lies in a key file, else 32 bytes.
-
-        Returns the key file, or None if the caller keeps the key.
-        """
+        """`ledger.rotate_key` of this gallery."""
         with self._lock:
-            place = self.gallery.rotate_key(new_key)
-            self._log("rotate-key")
-        return place
+            return ledger.rotate_key(self.gallery, new_key, ledger=self._ledger)
 
-    def _check_one_person(self, photos: Sequence[Photo], seen: Sequence[Seen]) -> None:
+    def _somebody(self, name: str) -> Person:
+        """Who has this name; GalleryError, with the nearest names, if nobody has."""
+        if (person := self.gallery.find(name)) is not None:
+            return person
+        near = difflib.get_close_matches(name, [p.name for p in self.gallery.people()], n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise GalleryError(f"Expected somebody enrolled to add photos to, but nobody is called “{name}”.{hint}")
+
+    def _check_one_person(self, encodings: Encodings, labels: Sequence[str]) -> None:
         tau = self.calibration.threshold_for_fmr(ONE_PERSON_FMR)
-        for i, one in enumerate(seen):
-            for j in range(i):
-                if distance(one.encoding, seen[j].encoding) >= tau:
-                    raise FaceError(
-                        f"{named(photos[j])} and {named(photos[i])} seem to show two different people. Enrol them "
-                        "apart, or leave out the photo that looks least like the person."
-                    )
+        for i, j in itertools.combinations(range(len(encodings)), 2):
+            if distance(encodings[i], encodings[j]) >= tau:
+                raise FaceError(
+                    f"{labels[i]} and {labels[j]} seem to show two different people. Enrol them apart, or leave out "
+                    "the photo that looks least like the person."
+                )
+
+    def _check_same_person(self, name: str, encodings: Encodings, labels: Sequence[str]) -> None:
+        """Refuse photos that are like none of those that the person is enrolled from."""
+        tau = self.calibration.threshold_for_fmr(ONE_PERSON_FMR)
+        kept = self.gallery.export(self._somebody(name).name)["samples"]
+        theirs = [np.array(sample["encoding"], np.float32) for sample in kept]
+        for encoding, label in zip(encodings, labels, strict=True):
+            if min(distance(encoding, own) for own in theirs) >= tau:
+                raise FaceError(
+                    f"{label} seems to show somebody else than {name}, as they are enrolled. If it is {name}, forget "
+                    "them and enrol them anew from photos that are alike."
+                )
+
+    def _check_supported(self, samples: int) -> None:
+        """Refuse the person with whom no threshold would be supported any more, for then nobody would be recognised."""
+        self._refresh()
+        people, rows = self.people + 1, len(self._index) + samples
+        if not self.calibration.supports(self.fpir, people, samples_per_person=rows / people):
+            raise CalibrationError(
+                f"Expected a gallery that the calibration supports, but its {self.calibration.people:,} people cannot "
+                f"show that at most {100 * self.fpir:g} % of strangers are taken for one of {people:,}. Accept a "
+                "higher rate (fpir), or calibrate with more people: mien faces calibrate DIR"
+            )
 
     def _alike(self, encodings: Encodings, *, but: Person | None) -> tuple[Match, ...]:
         """Who among the enrolled, other than `but`, would be taken for these encodings' person."""
@@ -224,12 +267,13 @@ class Recognizer:
             self._refresh()
             matches = self._nearest(encoding, k=2)
             decision = judge(matches, tau=self.threshold(), margin=self.margin, people=self.people)
-            self._log(
+            self._ledger.write(
                 "identify",
                 person=decision.match.id if decision.match else None,
                 verdict=decision.verdict,
                 distance=decision.nearest.distance if decision.nearest else None,
                 tau=decision.threshold,
+                people=self.people,
             )
         return replace(decision, face=face)
 
@@ -278,10 +322,3 @@ class Recognizer:
                 self._numbers[str(owner)] = len(self._ids)
                 self._ids.append(str(owner))
         self._index.add(encodings[still], [self._numbers[str(owner)] for owner in owners[still]])
-
-    def _log(self, event: str, **fields: Value | None) -> None:
-        if not self._audited:
-            return
-        self._audit = self._audit or open_log(self.gallery)
-        if self._audit is not None:  # before the first enrolment there is no gallery, and nobody to be mistaken for
-            self._audit.append(event, people=self.people, encoder=self.pipeline.encoder.name, **fields)

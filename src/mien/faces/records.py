@@ -45,6 +45,8 @@ class Verification:
     """The false match rate that the threshold stands for: strangers taken for one person, per comparison."""
     fmr_interval: tuple[float, float]
     """95 % interval of the false match rate."""
+    extrapolated: bool = False
+    """Whether the rate is a pessimistic bound beyond what was measured."""
 
     @property
     def cosine(self) -> float:

@@ -47,9 +47,14 @@ def camera_frame(camera: int | str, *, warm_up: int = 8) -> Image:
         video.release()
     if bgr is None:
         raise ImageError(
-            f"Expected a picture from the camera {camera}, but it gives none; is another program using it?"
+            f"Expected a picture from {_which(camera)}, but it gives none; look whether another program uses it."
         )
     return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def _which(camera: int | str) -> str:
+    """What to call a camera in a sentence: never its password."""
+    return f"camera {camera}" if isinstance(camera, int) else f"the stream “{camera.rpartition('@')[2]}”"
 
 
 def frames(path: str | Path, *, a_second: float = 2.0) -> Iterator[Frame]:
@@ -61,7 +66,9 @@ def frames(path: str | Path, *, a_second: float = 2.0) -> Iterator[Frame]:
         raise ImageError(f"Expected a video, but there is no file “{path}”.")
     video = cv2.VideoCapture(str(path))
     try:
-        rate = video.get(cv2.CAP_PROP_FPS) or 25.0
+        rate = video.get(cv2.CAP_PROP_FPS)
+        # What a browser recorded often claims a thousand frames a second; then every frame is taken for a 25th of one.
+        rate = rate if 0 < rate <= 240 else 25.0
         step = max(1, round(rate / a_second))
         number = 0
         while video.grab():

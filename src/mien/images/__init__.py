@@ -7,11 +7,13 @@
 meets torch, `png` writes PNG, `saving` writes files whole or not at all.
 """
 
+from mien.images.decoding import ENDINGS
 from mien.images.loading import Picture, load, load_mask
 from mien.images.pixels import fit, from_tensor, resize, to_tensor, to_uint8
 from mien.images.saving import check_writable, read_settings, save, write_whole
 
 __all__ = [
+    "ENDINGS",
     "Picture",
     "check_writable",
     "fit",
