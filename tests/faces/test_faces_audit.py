@@ -8,8 +8,10 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,11 +306,11 @@ def test_a_cut_log_is_not_written_on_as_if_nothing_had_been(path, tmp_path):
     head_file = tmp_path / "head"
     log = Audit(path, KEY, head_file=head_file)
     heads = [log.append("admit") for _ in range(3)]
-    assert read_head(head_file) == heads[-1] == log.head()
+    assert read_head(head_file, KEY) == heads[-1] == log.head()
     path.write_bytes(b"".join(lines(path)[:2]))
     with pytest.raises(AuditError, match="cut or replaced"):
         log.append("admit")
-    assert read_head(head_file) == heads[-1]
+    assert read_head(head_file, KEY) == heads[-1]
     path.unlink()
     filled(path, 3)
     with pytest.raises(AuditError, match="cut or replaced"):
@@ -320,15 +322,165 @@ def test_a_head_that_lags_behind_after_a_crash_is_no_reason_to_stop(path, tmp_pa
     Audit(path, KEY, head_file=head_file).append("admit")
     Audit(path, KEY).append("admit")  # the process died before it wrote the head
     assert Audit(path, KEY, head_file=head_file).append("admit").count == 3
-    assert verify(path, KEY, read_head(head_file)).entries == 3
+    assert verify(path, KEY, read_head(head_file, KEY)).entries == 3
 
 
 def test_an_unreadable_head_is_an_error(tmp_path):
-    for content in (None, "", "[]", '{"count": 1}', "\0"):
+    for content in (None, "", "[]", "7", '{"count": 1}', "\0"):
         if content is not None:
             (tmp_path / "head").write_text(content)
         with pytest.raises(AuditError, match="head"):
-            read_head(tmp_path / "head")
+            read_head(tmp_path / "head", KEY)
+
+
+# the head
+
+
+@pytest.fixture
+def head_file(tmp_path):
+    return tmp_path / "kept" / "head"
+
+
+@pytest.fixture
+def kept(path, head_file):
+    """A log of three entries, its head kept."""
+    log = Audit(path, KEY, head_file=head_file)
+    for _ in range(3):
+        log.append("admit")
+    return log
+
+
+def events(path):
+    return [entry.event for entry in entries(path)]
+
+
+def test_a_head_that_was_removed_is_noted_before_a_new_one_is_written(path, kept, head_file):
+    assert verify(path, KEY).heads_missing == 0
+    path.write_bytes(b"".join(lines(path)[:2]))  # what the head would have shown
+    head_file.unlink()
+    head = kept.append("deny")
+    assert events(path) == ["admit", "admit", "head-missing", "deny"]
+    assert read_head(head_file, KEY) == head
+    assert verify(path, KEY, head).heads_missing == 1
+    kept.append("deny")
+    assert verify(path, KEY).heads_missing == 1
+
+
+def test_a_new_log_and_one_without_a_kept_head_miss_none(path, kept, log):
+    assert events(path).count("head-missing") == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_only_the_owner_reads_the_head(kept, head_file):
+    assert stat.S_IMODE(head_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(head_file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("forgery", ["fewer entries", "no hash", "another key's", "another kind's hash"])
+def test_a_forged_head_is_refused(path, kept, head_file, tmp_path, forgery):
+    path.write_bytes(b"".join(lines(path)[:2]))
+    second = json.loads(lines(path)[1])
+    forged = json.loads(head_file.read_bytes()) | {"count": 2, "digest": second["hash"]}
+    if forgery == "no hash":
+        del forged["hash"]
+    elif forgery == "another key's":
+        other = tmp_path / "other"
+        Audit(tmp_path / "log", bytes(32), head_file=other).append("admit")
+        forged = json.loads(other.read_bytes())
+    elif forgery == "another kind's hash":
+        forged["hash"] = second["hash"]
+    head_file.write_text(json.dumps(forged))
+    before = path.read_bytes()
+    for verb in (lambda: read_head(head_file, KEY), lambda: kept.append("admit"), kept.check):
+        with pytest.raises(AuditError, match="forged"):
+            verb()
+    assert path.read_bytes() == before
+
+
+def test_an_entry_whose_head_cannot_be_kept_is_not_left_behind(path, kept, head_file, monkeypatch):
+    head_file.unlink()
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OutputError("no room")
+
+    monkeypatch.setattr(audit, "write_whole", fail)
+    with pytest.raises(OutputError, match="no room"):
+        kept.append("admit")
+    assert path.read_bytes() == before
+
+
+# asking first
+
+
+def test_a_check_writes_nothing_and_an_append_after_it_succeeds(path, head_file, kept, tmp_path):
+    for log in (kept, Audit(path, KEY), Audit(tmp_path / "new", KEY, head_file=tmp_path / "a" / "b" / "head")):
+        before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        log.check()
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    for log in (kept, Audit(tmp_path / "new", KEY, head_file=tmp_path / "a" / "b" / "head")):
+        log.append("admit")
+
+
+def test_a_check_says_what_an_append_would_say(path, kept, head_file, tmp_path):
+    whole = path.read_bytes()
+
+    def both(log, error, match):
+        said = []
+        for verb in (log.check, lambda: log.append("admit")):
+            with pytest.raises(error, match=match) as caught:
+                verb()
+            said.append(str(caught.value))
+        assert said[0] == said[1]
+
+    both(Audit(path, bytes(32)), AuditError, "another one")
+    path.write_bytes(whole[:-5] + b"!" + whole[-4:])
+    both(kept, AuditError, "edited")
+    path.write_bytes(b"".join(lines(path)[:2]))
+    both(kept, AuditError, "cut or replaced")
+    path.unlink()
+    with pytest.raises(AuditError, match="cut or replaced"):
+        kept.check()
+    both(Audit(tmp_path / "no folder" / "log", KEY), OutputError, "could not")
+    both(Audit(tmp_path, KEY), OutputError, "could not")
+    both(Audit(tmp_path / ("x" * 300), KEY), OutputError, "name too long")
+    path.write_bytes(whole)
+    both(Audit(path, KEY, head_file=path / "head"), AuditError, "head of an audit log")
+    head_file.write_bytes(b"")
+    both(kept, AuditError, "forged or damaged")
+
+
+@pytest.fixture
+def as_another_user():
+    """A folder, and another user's rights for the test: root may write everywhere."""
+    if os.name != "posix":
+        pytest.skip("file modes are POSIX's")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        yield Path(folder)
+        if os.geteuid() != os.getuid():
+            os.seteuid(os.getuid())
+        for place in (Path(folder), *Path(folder).rglob("*")):
+            place.chmod(0o755)
+
+
+@pytest.mark.parametrize("which", ["the log", "the log's folder", "the head's folder", "a folder above the head's"])
+def test_a_check_notices_what_may_not_be_written(as_another_user, which):
+    (house := as_another_user / "house").mkdir()
+    (keys := as_another_user / "keys").mkdir()
+    head_file = keys / "head" if which == "the head's folder" else keys / "new" / "head"
+    log = Audit(house / "log", KEY, head_file=head_file)
+    log.check()
+    if which == "the log":
+        Audit(house / "log", KEY).append("admit")
+        (house / "log").chmod(0o444)
+    else:
+        (house if which == "the log's folder" else keys).chmod(0o555)
+    for verb in (log.check, lambda: log.append("admit")):
+        with pytest.raises(OutputError):
+            verb()
 
 
 # crashes and other processes
@@ -377,7 +529,7 @@ def test_two_processes_write_one_chain(path):
     )
     started = [subprocess.Popen([sys.executable, "-c", code, path, name]) for name in ("front", "back")]
     assert [process.wait(120) for process in started] == [0, 0]
-    assert verify(path, KEY, read_head(f"{path}.head")).entries == 400
+    assert verify(path, KEY, read_head(f"{path}.head", KEY)).entries == 400
     sources = [entry.fields["source"] for entry in entries(path)]
     assert sources.count("front") == sources.count("back") == 200
 

@@ -157,6 +157,29 @@ def test_a_rate_lower_than_the_data_support_is_refused_with_one_that_is_not():
     assert calibration().lowest_measured_fmr == 3e-5
 
 
+def test_a_refusal_among_one_person_says_one_person():
+    with pytest.raises(CalibrationError, match="among one person of 1e-07 is lower"):
+        calibration().threshold_for_fpir(1e-7, 1)
+
+
+@pytest.mark.parametrize(("fpir", "samples"), [(1e-3, 1), (1e-3, 2.5), (1e-4, 3), (0.5, 1), (1e-5, 7)])
+def test_the_most_people_are_supported_and_one_more_is_not(fpir, samples):
+    most = calibration().most_people(fpir, samples_per_person=samples)
+    assert most == pytest.approx(math.log1p(-fpir) / math.log1p(-1e-6) / samples, abs=1)
+    calibration().threshold_for_fpir(fpir, most, samples_per_person=samples)
+    with pytest.raises(CalibrationError):
+        calibration().threshold_for_fpir(fpir, most + 1, samples_per_person=samples)
+
+
+def test_the_most_people_may_be_none_at_all_or_more_than_there_are():
+    assert calibration().most_people(1e-7) == 0
+    assert calibration().most_people(1e-6) == 1
+    assert calibration(fmr_high=(1e-12, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)).most_people(1e-2) is None
+    for fpir, samples in ((0, 1), (1, 1), (math.nan, 1), (1e-3, 0), (1e-3, math.nan)):
+        with pytest.raises(OptionError):
+            calibration().most_people(fpir, samples_per_person=samples)
+
+
 @pytest.mark.parametrize("rate", [0, 1, -0.1, math.nan])
 def test_what_is_no_rate_is_refused(rate):
     with pytest.raises(OptionError, match="between 0 and 1"):
@@ -166,7 +189,7 @@ def test_what_is_no_rate_is_refused(rate):
 
 
 def test_a_rate_past_the_grid_is_refused():
-    with pytest.raises(OptionError, match=r"up to 0\.1"):
+    with pytest.raises(OptionError, match=r"up to 0\.1.*takes too many strangers for the person"):
         calibration().threshold_for_fmr(0.2)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.errors import GalleryError, WrongKey
+from mien.errors import GalleryError, OptionError, WrongKey
 from mien.faces.gallery import blocks, keys, open_gallery
 from mien.faces.gallery.crypto import Vault
 
@@ -28,6 +28,7 @@ def config(tmp_path, monkeypatch):
     """The user's config folder, empty, and no key in the environment."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MIEN_KEY", raising=False)
+    monkeypatch.delenv("MIEN_NEW_KEY", raising=False)
     monkeypatch.setattr(keys.sys, "platform", "linux")
     return tmp_path / "config" / "mien" / "keys"
 
@@ -278,6 +279,39 @@ def test_rotation_puts_a_new_key_into_the_key_file(path, config):
     created.write_bytes(before)
     with pytest.raises(WrongKey):
         opened(path)
+
+
+def test_a_key_in_the_environment_is_changed_for_one_in_the_environment(path, config, monkeypatch):
+    monkeypatch.setenv("MIEN_KEY", KEY.hex())
+    new = bytes(reversed(range(32)))
+    with opened(path) as gallery:
+        gallery.add_person("Anna", ROW)
+        with pytest.raises(OptionError, match="set the environment variable MIEN_NEW_KEY"):
+            gallery.rotate_key()
+        for text, error in ((KEY.hex(), OptionError), ("nonsense", WrongKey)):
+            monkeypatch.setenv("MIEN_NEW_KEY", text)
+            with pytest.raises(error, match="new key" if error is OptionError else "variable MIEN_NEW_KEY"):
+                gallery.rotate_key()
+        monkeypatch.setenv("MIEN_NEW_KEY", base64.b64encode(new).decode())
+        assert gallery.rotate_key() is None
+        assert len(gallery.people()) == 1
+    with pytest.raises(WrongKey):
+        opened(path)
+    monkeypatch.setenv("MIEN_KEY", new.hex())
+    opened(path).close()
+    assert not config.exists()
+
+
+def test_the_new_key_in_the_environment_is_for_a_present_one_there_and_for_no_other(path, monkeypatch):
+    created = make(path)
+    monkeypatch.setenv("MIEN_NEW_KEY", KEY.hex())
+    with opened(path) as gallery:
+        assert gallery.rotate_key() == created
+    assert created.read_text().strip() != KEY.hex()
+    with opened(path.with_name("callers"), bytes(32)) as gallery:
+        gallery.add_person("Anna", ROW)
+        with pytest.raises(OptionError, match="new key"):
+            gallery.rotate_key()
 
 
 class Crash(Exception):

@@ -16,7 +16,7 @@ from mien.faces.comparisons import compare_all, operating_points, rates_by_group
 from mien.faces.detect import Detector
 from mien.faces.encode import load_encoder
 from mien.faces.evaluate import evaluate_folder, evaluate_lfw, nearest_centre, see_folder, worst_group
-from mien.faces.protocols import Pair, parse_pairs, read_groups, read_pairs, read_people
+from mien.faces.protocols import Pair, parse_pairs, read_groups, read_labels, read_pairs, read_people
 from mien.faces.records import Face
 
 
@@ -166,7 +166,7 @@ def test_every_pair_of_a_photo_without_a_face_is_an_error():
     assert result.accuracy == pytest.approx(4 / 6)
     assert result.failed_pairs == 4
     assert (result.failures, result.without_face, result.photos, result.pairs) == (4, 4, 24, 12)
-    assert result.eer == pytest.approx(1 / 3)
+    assert result.eer is None
     assert result.points[0].fnmr == 1  # at FMR 0.1 not one of six impostor pairs may match, and two do
 
 
@@ -178,8 +178,41 @@ def test_unreadable_photos_are_counted_apart_and_are_errors_too():
 
 
 def test_an_equal_error_rate_of_one_where_all_impostor_pairs_failed():
-    pairs, encodings = lfw([[None, 10]] * 2, [[None, None]] * 2, folds=2)
+    pairs, encodings = lfw([[None, 10] * 8] * 2, [[None, None] * 8] * 2, folds=2)
     assert evaluate_lfw(pairs, encodings, rounds=20).eer == 1
+
+
+def test_an_equal_error_rate_takes_thirty_comparisons_of_each_kind():
+    enough, few = [[10] * 15] * 2, [[10] * 15, [10] * 14]
+    result = evaluate_lfw(*lfw(enough, [[90] * 15] * 2, folds=2), rounds=20)
+    assert result.eer == 0
+    assert result.eer_interval == (0, pytest.approx(3 / 30))  # no error: the rule of three
+    assert result.accuracy_interval == (1 - 3 / 60, 1)
+    for angles in ((few, [[90] * 15] * 2), (enough, [[90] * 15, [90] * 14])):
+        result = evaluate_lfw(*lfw(*angles, folds=2), rounds=20)
+        assert (result.eer, result.eer_interval) == (None, None)
+    people, encodings = folder_of(people_in_space(8, 2, spread=0.1))  # 8 genuine, 112 impostor comparisons
+    result = evaluate_folder(people, encodings, rounds=20, splits=2)
+    assert (result.eer, result.eer_interval, result.eer_threshold) == (None, None, None)
+
+
+def test_the_equal_error_rate_of_a_folder_lies_in_its_interval():
+    people, encodings = folder_of(people_in_space(30, 3, spread=0.9))
+    result = evaluate_folder(people, encodings, rounds=100, splits=2)
+    low, high = result.eer_interval
+    assert 0 < low < result.eer < high < 1
+
+
+def test_a_point_says_how_many_errors_it_rests_on():
+    people, encodings = folder_of(people_in_space(30, 3, spread=0.9))
+    for point in evaluate_folder(people, encodings, rounds=20, splits=2).points:
+        compared = compare_all([[encodings[path] for path in own] for own in people.values()])
+        assert point.misses == np.count_nonzero(compared.genuine >= point.threshold)
+        assert point.fnmr == pytest.approx(point.misses / len(compared.genuine))
+        assert point.supported
+    random = np.random.default_rng(3)
+    result = evaluate_lfw(*lfw(random.uniform(5, 80, (3, 40)), random.uniform(50, 120, (3, 40)), folds=3), rounds=20)
+    assert [(point.rests_on, point.supported) for point in result.points] == [(12, True), (1, False), (0, False)]
 
 
 def test_where_every_photo_failed_that_is_said():
@@ -327,7 +360,7 @@ def test_searches_find_everybody_where_photos_of_one_person_are_alike():
     }
     assert all(row.fnir == 0 and row.strangers == 30 for row in rows)
     by_tau = [row for row in rows if row.kind == "fmr"]
-    assert all(row.fpir == 0 and row.fpir_interval == (0, 3 / 30) for row in by_tau)
+    assert all(row.fpir == 0 and row.fpir_spread == (0, 0) for row in by_tau)
     assert all(row.threshold == 0.2 for row in by_tau)
 
 
@@ -401,12 +434,24 @@ def test_groups_are_read_with_or_without_a_header(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("Ann\n", "line 1"), ("Ann,a\nBob,b,c\n", "line 2"), ("Ann,a\nAnn,b\n", "line 2.*two"), ("Zoe,a\n", "none of")],
+    [
+        ("Ann\n", "line 1"),
+        ("Ann,a\nBob,b,c\n", "line 2"),
+        ("Ann,a\nAnn,b\n", "line 2.*two"),
+        ("Zoe,a\n", "none of"),
+        ("Ann," + 200_000 * "a", "no such CSV"),
+    ],
 )
 def test_a_malformed_group_file_is_refused(tmp_path, text, said):
     (tmp_path / "groups.csv").write_text(text, encoding="utf-8")
     with pytest.raises(OptionError, match=said):
         read_groups(tmp_path / "groups.csv", ["Ann", "Bob"])
+
+
+def test_corrections_with_a_monstrous_field_are_refused(tmp_path):
+    (tmp_path / "fixes.csv").write_text("Ann/1.jpg," + 200_000 * "x", encoding="utf-8")
+    with pytest.raises(OptionError, match="no such CSV"):
+        read_labels(tmp_path / "fixes.csv", tmp_path, [tmp_path / "Ann/1.jpg"])
 
 
 # ---- seeing ----------------------------------------------------------------------------------------------------------

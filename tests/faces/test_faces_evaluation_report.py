@@ -11,9 +11,11 @@ import pytest
 
 from mien.errors import OutputError
 from mien.faces.evaluate import evaluate_folder, evaluate_lfw
-from mien.faces.evaluation_plots import percent, probit
+from mien.faces.evaluation_plots import probit
 from mien.faces.evaluation_report import folder_page, folder_record, lfw_page, lfw_record, save_report
+from mien.faces.evaluation_text import FEW, folder_lines, interval, lfw_lines
 from mien.faces.protocols import Pair
+from mien.faces.wording import percent
 
 NAMES = ("Ada", "Grace")
 
@@ -98,8 +100,8 @@ class Page(HTMLParser):
 
 def test_json_of_lfw_has_exactly_the_keys_that_were_promised(lfw_result):
     record = json.loads(json.dumps(lfw_record(lfw_result), allow_nan=False))
-    assert list(record) == ["accuracy", "eer", "fmr_fnmr", "threshold", "pairs", "failures"]
-    assert list(record["accuracy"]) == ["mean", "standard_error"]
+    assert record.keys() == {"accuracy", "eer", "eer_interval", "fmr_fnmr", "threshold", "pairs", "failures"}
+    assert record["accuracy"].keys() == {"mean", "standard_error", "interval"}
     assert record["accuracy"]["mean"] == lfw_result.accuracy
     assert record["pairs"] == 180
     assert record["failures"] == 0
@@ -121,6 +123,79 @@ def test_json_of_a_folder_says_what_was_compared_and_which_group_is_worst(folder
     assert {row["people"] for row in record["identification"]} == {10, 30}
     assert record["worst_group"]["fmr"] in ("<0>", "<1>")
     assert len(record["groups"]) == 2
+
+
+def test_json_marks_what_the_data_do_not_support(lfw_result):
+    points = json.loads(json.dumps(lfw_record(lfw_result)))["fmr_fnmr"]
+    assert [point["supported"] for point in points] == [True, False, False]  # 9 and 0 of 90 impostor pairs, and none
+    assert [point["errors"] for point in points] == [point.rests_on for point in lfw_result.points]
+    assert [point["misses"] for point in points] == [point.misses for point in lfw_result.points]
+
+
+def test_json_calls_the_spread_over_splits_a_spread(folder_result):
+    rows = folder_record(folder_result)["identification"]
+    assert all({"fpir_spread", "fnir_spread", "strangers", "mated"} < row.keys() for row in rows)
+    assert not any("interval" in key for row in rows for key in row)
+
+
+# ---- text ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_of_lfw_has_every_interval_and_marks_what_rests_on_few_errors(lfw_result):
+    lines = lfw_lines(lfw_result)
+    assert lines[0].startswith(f"accuracy {percent(lfw_result.accuracy, digits=4)} ± ")
+    assert "(± standard error)" in lines[0]
+    assert interval(lfw_result.accuracy_interval, digits=4) in lines[0]
+    assert lines[1].startswith(f"EER {percent(lfw_result.eer)} * (95 %: {interval(lfw_result.eer_interval)})")
+    assert [line.split(" (")[0] for line in lines[2:5]] == ["at FMR 10 % *", "at FMR 1 % *", "at FMR 0.1 % *"]
+    for line, point in zip(lines[2:5], lfw_result.points, strict=True):
+        few = {0: "0 false matches; ", 1: "1 false match; "}.get(point.rests_on, "")
+        assert f"({few}95 %: {interval(point.fmr_interval)})" in line
+        assert f"95 %: {interval(point.fnmr_interval)})" in line
+    assert FEW in lines
+
+
+def test_the_text_says_less_than_where_there_was_no_error():
+    random = np.random.default_rng(1)
+    x = unit(random.normal(size=(30, 1, 16)) + 0.02 * random.normal(size=(30, 3, 16)))
+    paths = {f"p{i}": tuple(Path(f"p{i}/{j}.jpg") for j in range(3)) for i in range(30)}
+    encodings = {path: x[i, j] for i, own in enumerate(paths.values()) for j, path in enumerate(own)}
+    groups = dict.fromkeys(paths, "only")
+    result = evaluate_folder(paths, encodings, groups=groups, rounds=20, splits=4)
+    text = "\n".join(folder_lines(result))
+    assert "EER < 10 % (no error; 95 %: 0 to 10 %)" in text
+    assert "FNMR < 10 % (no error; 95 %: 0 to 10 %)" in text
+    assert "searches among 15 people at FPIR 10 %: FNIR < 20 % (spread over splits: 0 to 0 %)" in text
+    assert "the highest FNMR of a group: only, < 10 %" in text
+    page = folder_page(result, encoder="sface")
+    assert "<td>&lt; 10 %</td>" in page
+    assert "<td>&gt; 90 %</td>" in page
+    assert "<td>0 %</td>" not in page
+
+
+def test_a_bound_and_the_interval_it_ends_are_one_number(lfw_result):
+    found = re.findall(r"< ([\d.]+) % \(no error; 95 %: 0 to ([\d.]+) %\)", "\n".join(lfw_lines(lfw_result)))
+    assert found == [("3.4", "3.4")]  # 3 / 90, rounded up
+
+
+def test_a_firm_rate_has_no_mark():
+    firm = folder_lines(folder(120))
+    assert any(line.startswith("at FMR 10 % (95 %") for line in firm)
+    assert any(line.startswith("at FMR 0.01 % * (95 %") for line in firm)
+    assert any("spread over splits" in line for line in firm)
+
+
+def test_too_few_comparisons_are_said_in_place_of_an_equal_error_rate():
+    few = folder(4)
+    assert "EER: too few comparisons for an EER" in folder_lines(few)
+    assert folder_record(few)["eer"] is None
+    assert "too few comparisons for an EER" in folder_page(few, encoder="sface")
+
+
+def test_where_no_threshold_keeps_to_a_rate_the_text_says_so():
+    text = lfw_lines(lfw(folds=1, failed=20))
+    assert any("no τ keeps to that" in line for line in text)
+    assert any("optimistic" in line for line in text)
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------
@@ -175,6 +250,19 @@ def test_the_same_result_makes_the_same_page(lfw_result):
 def test_names_are_escaped(lfw_result, folder_result):
     assert "<b>sface</b>" not in lfw_page(lfw_result, encoder="<b>sface</b>")
     assert "&lt;0&gt;" in folder_page(folder_result, encoder="sface")
+
+
+def test_the_page_marks_and_bounds_as_the_text_does(lfw_result):
+    page = lfw_page(lfw_result, encoder="sface")
+    assert "<td>0.1 % *</td>" in page
+    assert f"equal error rate, 95 %: {interval(lfw_result.eer_interval)}" in page
+    assert "rests on fewer than 30 errors" in page
+
+
+def test_the_page_calls_the_spread_over_splits_a_spread(folder_result):
+    page = folder_page(folder_result, encoder="sface")
+    assert "<th>spread over splits</th>" in page
+    assert "95 % of splits" not in page
 
 
 def test_figures_of_the_result_stand_in_the_page(lfw_result):

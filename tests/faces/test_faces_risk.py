@@ -2,14 +2,16 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mien.errors import CalibrationError, OptionError
-from mien.faces.calibration import Calibration, Rate, Table
-from mien.faces.risk import BEYOND, _one_in, _yearly, plot, risk
+from mien.faces.calibration import Calibration, Rate, Table, load_calibration
+from mien.faces.risk import BEYOND, _odds, _one_in, _yearly, plot, risk
+from mien.faces.wording import count, percent, two_digits
 
 
 def calibration():
@@ -138,7 +140,8 @@ def test_the_sentences_say_a_measured_rate_with_its_interval():
     assert "(8 % to 12 %, measured with one photo of each person)" in lines[2]
     assert lines[3] == "With 30 visits a day, expect about 1,100 a year (880 to 1,300) turned away by mistake."
     assert "1,234,567 comparisons of 1,000 people with each other: photos of statues." in " ".join(lines)
-    assert "twins" in lines[-1]
+    assert any("twins" in line for line in lines)
+    assert any("another group of as many people" in line and "√2" in line for line in lines)
 
 
 def test_the_sentences_say_that_a_bound_is_extrapolated():
@@ -146,7 +149,7 @@ def test_the_sentences_say_that_a_bound_is_extrapolated():
     assert found.sentences()[0].startswith(
         "At most 1 stranger in 1,000 would be taken for one of your 100 people (extrapolated, pessimistic bound"
     )
-    assert found.sentences()[1] == "With 20 strangers a day, expect at most 7.3 a year let in by mistake."
+    assert found.sentences()[1] == "With 20 strangers a day, expect on average at most 7.3 a year let in by mistake."
 
 
 def test_the_sentences_say_where_the_data_end():
@@ -164,11 +167,94 @@ def test_no_sentence_says_a_rate_below_what_the_data_support():
 def test_odds_and_years_in_words():
     assert _one_in(1 / 1700) == "1 stranger in 1,700"
     assert _one_in(0.125) == "12 strangers in 100"
-    assert _yearly(Rate(0.2, 0.1, 0.4, False)) == "about one in 5 years"
-    assert _yearly(Rate(0.2, 0, 0.2, True)) == "at most one in 5 years"
+    assert _yearly(Rate(0.2, 0.1, 0.4, False)) == "about one in 5 years (0.1 to 0.4 a year)"
+    assert _yearly(Rate(0.2, 0, 0.2, True)) == "on average at most one in 5 years"
+    assert _yearly(Rate(0.23, 0, 0.23, True)) == "on average at most one in 4.3 years"
+    assert _yearly(Rate(0.94, 0, 0.94, True)) == "on average at most one a year"
     assert _yearly(Rate(12.4, 9.6, 20, False)) == "about 12 a year (10 to 20)"
     assert _yearly(Rate(0, 0, 0, False)) == "nobody"
     assert "the one person enrolled" in measured(people=1).sentences()[0]
+
+
+def test_where_nobody_was_turned_away_the_sentences_say_what_that_shows():
+    assert _yearly(Rate(0, 0, 541.2, False)).startswith("at most 550 a year")
+    rows = {"fnmr": (0.0,) * 5, "fnmr_low": (0.0,) * 5, "fnmr_high": (0.05,) * 5}
+    one = calibration()
+    flawless = replace(one, table=replace(one.table, **rows))
+    lines = risk(flawless, people=10, threshold=1.05, strangers_a_day=1, visits_a_day=30).sentences()
+    assert lines[2].startswith("Fewer than 5 % of the visits")
+    assert "0 % to 5 %" in lines[2]
+    assert "expect at most 550 a year" in lines[3]
+    assert not any("inf" in line for line in lines)
+
+
+def test_one_is_not_a_plural():
+    lines = measured(people=1, strangers_a_day=1, visits_a_day=1, fpir=1e-4).sentences()
+    assert lines[1].startswith("With 1 stranger a day")
+    assert lines[3].startswith("With 1 visit a day")
+    few = calibration()
+    few = replace(few, table=replace(few.table, fmr_high=(1e-3, 1e-3, 1e-3, 1e-3, 1e-2)))
+    some = risk(few, people=1, fpir=1.5e-3, strangers_a_day=1, curve=(2,)).sentences()
+    assert any("up to one person; for more" in line for line in some)
+
+
+def test_numbers_that_were_given_come_back_as_they_are():
+    lines = measured(strangers_a_day=125, visits_a_day=12.5).sentences()
+    assert lines[1].startswith("With 125 strangers a day")
+    assert lines[3].startswith("With 12.5 visits a day")
+
+
+def test_own_people_are_taken_for_another_of_them_at_most_as_often_as_strangers_among_one_fewer():
+    found = measured()
+    assert found.misidentified == calibration().fpir(found.threshold, 9).high
+    assert found.misidentified < found.fpir.high
+    assert found.sentences()[4] == (
+        "At most 0.09 % of the visits by your own people would be taken for somebody else of them."
+    )
+    alone = measured(people=1, fpir=1e-4)
+    assert alone.misidentified is None
+    assert not any("somebody else" in line for line in alone.sentences())
+
+
+def test_the_notes_of_the_calibration_come_last_as_sentences():
+    one = replace(calibration(), notes=("The statues were washed", "Venus is there twice."))
+    assert risk(one, people=10, threshold=1.05, strangers_a_day=1).sentences()[-2:] == [
+        "The statues were washed.",
+        "Venus is there twice.",
+    ]
+    sface = risk(load_calibration("sface"), people=12, fpir=1e-3, strangers_a_day=10).sentences()
+    assert any("Three labels were corrected" in line for line in sface)
+
+
+def test_a_bound_is_never_rounded_to_something_rarer():
+    assert _odds(Rate(0.00121, 0, 0.00121, True)) == "at most 1 stranger in 820"
+    assert _odds(Rate(0.121, 0, 0.121, True)) == "at most 13 strangers in 100"
+    assert _odds(Rate(0.00121, 0.001, 0.002, False)) == "about 1 stranger in 830"
+    for bound in np.geomspace(1e-9, 1, 200):
+        assert two_digits(bound, toward="up") >= bound * (1 - 1e-6)
+        assert two_digits(bound, toward="down") <= bound * (1 + 1e-6)
+        assert float(percent(bound, toward="up").removesuffix(" %")) >= 100 * bound * (1 - 1e-6)
+        assert float(count(1e6 * bound, toward="up").replace(",", "")) >= 1e6 * bound * (1 - 1e-6)
+
+
+def test_no_number_for_people_has_an_exponent():
+    for number in np.geomspace(1e-9, 1e9, 400):
+        for text in (
+            percent(min(number, 1)),
+            count(number),
+            count(number, toward="up"),
+            _yearly(Rate(*(number,) * 3, False)),
+        ):
+            assert not re.search(r"\de[+-]?\d", text), text
+    assert percent(1) == "100 %"
+    assert percent(5e-7) == "0.00005 %"
+    assert count(1640.0, toward="up") == "1,700"
+    assert count(1e-3 * 3650, toward="up") == "3.7"
+
+
+def test_a_float_s_own_error_costs_a_bound_no_digit():
+    assert percent(1e-3 * (1 + 1e-12), toward="up") == "0.1 %"
+    assert two_digits(1000 * (1 - 1e-12), toward="down") == 1000
 
 
 # plot

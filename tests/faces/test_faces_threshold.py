@@ -109,6 +109,34 @@ def test_progress_reaches_the_number_of_photos():
     assert told == [(512, 600), (600, 600)]
 
 
+def test_a_photo_without_a_face_is_a_miss_with_each_other_photo_of_the_person(measured):
+    X, names, plain = measured
+    several = next(name for name in names if names.count(name) == 3)
+    alone = next(name for name in names if names.count(name) == 1)
+    missed = {several: 2, alone: 1, "never seen": 3, "once missed": 1, "nobody missed": 0}
+    found = calibrate(X, names, encoder="toy", source="x", missed=missed, rounds=200)
+    assert found.genuine_comparisons == plain.genuine_comparisons + (3 * 2 + 1) + 1 + 3
+    assert found.genuine_people == plain.genuine_people + 2  # alone now has two photos, and so has who was never seen
+    assert found.photos == plain.photos + 7
+    assert (found.people, found.impostor_comparisons) == (plain.people, plain.impostor_comparisons)
+    assert found.table.fmr_high == plain.table.fmr_high
+    for tau in plain.table.thresholds[plain.table.measured_from :]:
+        own = X[[k for k, name in enumerate(names) if name == several]]
+        d = [np.linalg.norm(own[i] - own[j]) for i in range(3) for j in range(i)]
+        wrong = np.mean([not x < tau for x in d])
+        expected = plain.genuine_people * plain.fnmr(tau).value - wrong + (3 * wrong + 7) / 10 + 1 + 1
+        assert found.fnmr(tau).value == pytest.approx(expected / found.genuine_people, abs=1e-3)
+        assert found.fnmr(tau).low <= found.fnmr(tau).value <= found.fnmr(tau).high
+
+
+def test_without_a_missed_photo_nothing_changes(measured):
+    X, names, found = measured
+    again = calibrate(X, names, encoder="toy", source="random points", notes=["made up"], missed={}, rounds=200)
+    assert again == found
+    with pytest.raises(OptionError, match="below 0"):
+        calibrate(X, names, encoder="toy", source="x", missed={names[0]: -1})
+
+
 # honest intervals
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,7 +20,7 @@ from mien.errors import OptionError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mien.faces.calibration import Rate
+    from mien.faces.calibration import Calibration, Rate
     from mien.faces.evaluate import Sightings
     from mien.faces.pipeline import FacePipeline
     from mien.faces.risk import Risk
@@ -48,7 +50,7 @@ def risk(
     from mien.faces.recognize import FPIR
 
     if picture is not None:
-        images.check_writable(picture, force=force)
+        _check_png(picture, force=force)
     fpir = FPIR if values["fpir"] is None else values["fpir"]
     samples = 1.0
     if people is None:
@@ -76,6 +78,12 @@ def risk(
         click.echo(picture)
 
 
+def _check_png(picture: str, *, force: bool) -> None:
+    if Path(picture).suffix.lower() != ".png":
+        raise OptionError(f"Expected a name that ends in .png for the plot, but got “{picture}”; call it so.")
+    images.check_writable(picture, force=force)
+
+
 def _print_curve(found: Risk) -> None:
     titles = ("people", "τ", "stranger let in", "with τ as now", "own refused", "let in a year", "")
     rows = [
@@ -85,7 +93,7 @@ def _print_curve(found: Risk) -> None:
             _rate(row.fpir),
             _rate(row.unchanged),
             _rate(row.fnir),
-            "–" if row.false_acceptances_a_year is None else f"{row.false_acceptances_a_year.value:.2g}",
+            _a_year(row.false_acceptances_a_year),
             "← now" if row.people == found.people else "",
         )
         for row in found.curve
@@ -103,7 +111,19 @@ def _print_curve(found: Risk) -> None:
 def _rate(rate: Rate | None) -> str:
     if rate is None:
         return "–"
-    return f"≤ {100 * rate.high:.2g} %" if rate.extrapolated else f"{100 * rate.value:.2g} %"
+    from mien.faces.wording import percent
+
+    if rate.extrapolated or rate.value == 0:
+        return f"{'≤' if rate.extrapolated else '<'} {percent(rate.high, toward='up')}"
+    return percent(rate.value)
+
+
+def _a_year(rate: Rate | None) -> str:
+    if rate is None:
+        return "–"
+    from mien.faces.wording import count
+
+    return f"≤ {count(rate.high, toward='up')}" if rate.extrapolated else count(rate.value)
 
 
 @click.command(epilog="Example: mien faces calibrate people/ -o calibration.json")
@@ -135,8 +155,8 @@ def calibrate(
     seen = _see(list(labels), pipeline)
     encodings = {photo: encoding for photo, encoding in seen.encodings.items() if encoding is not None}
     who = [labels[photo] for photo in encodings]
-    missing = len(labels) - len(encodings)
-    left_out = [f"{missing} photos without a face that could be found are left out."] if missing else []
+    missed = Counter(labels[photo] for photo, encoding in seen.encodings.items() if encoding is None)
+    failed = [_failed(missed.total())] if missed else []
     rows = np.stack(list(encodings.values())) if encodings else np.empty((0, pipeline.encoder.dimension), np.float32)
     with _bar("comparing") as advance:
         calibration = calibrate(
@@ -144,21 +164,15 @@ def calibrate(
             who,
             encoder=pipeline.encoder.name,
             source=source or f"the photos in {Path(folder).name}",
-            notes=[*notes, *left_out],
+            notes=[*notes, *failed],
+            missed=missed,
             progress=advance,
         )
     calibration.save(out, force=force)
-    click.echo(
-        f"{calibration.impostor_comparisons:,} comparisons of {calibration.people:,} people with each other, "
-        f"{calibration.genuine_comparisons:,} of people with themselves."
-    )
-    for fmr in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
-        if fmr >= calibration.lowest_fmr:
-            tau = calibration.threshold_for_fmr(fmr)
-            rate, miss = calibration.fmr(tau), calibration.fnmr(tau)
-            click.echo(
-                f"FMR {fmr:g}: τ {tau:.3f} ({rate.label}); {100 * miss.value:.2g} % of people's own photos are refused"
-            )
+    for line in _summary(calibration):
+        click.echo(line)
+    for note in failed:
+        click.echo(note)
     # Nearer than the strictest threshold that means anything: rather a wrong label than two people.
     strictest, photos = calibration.table.thresholds[0], list(encodings)
     if alike := [(a, b, d) for a, b, d in nearest_strangers(rows, who, 5) if d < strictest]:
@@ -167,6 +181,44 @@ def calibrate(
             click.echo(f"  {photos[a].relative_to(folder)} and {photos[b].relative_to(folder)}, distance {d:.3f}")
         click.echo("Correct them in a file of photo,person lines: --relabel FILE")
     click.echo(out)
+
+
+def _failed(photos: int) -> str:
+    what, their = ("1 photo shows", "its") if photos == 1 else (f"{photos:,} photos show", "their")
+    return (
+        f"{what} no face that could be found, or cannot be read: each of {their} comparisons with the same person's "
+        "other photos counts as not recognised."
+    )
+
+
+def _summary(calibration: Calibration) -> Iterator[str]:
+    """The thresholds in lines: what each stands for, and what it costs the people themselves."""
+    from mien.faces.wording import percent
+
+    yield (
+        f"{calibration.impostor_comparisons:,} comparisons of {calibration.people:,} people with each other, "
+        f"{calibration.genuine_comparisons:,} of {calibration.genuine_people:,} people with themselves."
+    )
+    for fmr in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        if fmr < calibration.lowest_fmr:
+            continue
+        tau = calibration.threshold_for_fmr(fmr)
+        rate, miss = calibration.fmr(tau), calibration.fnmr(tau)
+        between = "" if rate.extrapolated else f", {_range(rate)}"
+        yield (
+            f"FMR at most {percent(fmr)}: τ {tau:.3f} ({rate.label}{between}); {_rate(miss)} of the pairs of one "
+            f"person's photos are refused ({_range(miss)})"
+        )
+    yield (
+        "Ranges are to hold for another group of as many people, 95 times in 100; for that they are √2 times as wide, "
+        "on a logarithmic scale, as a confidence interval for these people alone."
+    )
+
+
+def _range(rate: Rate) -> str:
+    from mien.faces.wording import percent
+
+    return f"{percent(rate.low).removesuffix(' %')} to {percent(rate.high)}"
 
 
 @click.group()
@@ -192,7 +244,8 @@ def _evaluation_options(command: Any) -> Any:
 def lfw(pairs: str, folder: str, report: str | None, encoder: str, force: bool, as_json: bool) -> None:
     """The LFW protocol: mean accuracy over the folds, τ chosen on the others, and the error rates."""
     from mien.faces.evaluate import evaluate_lfw
-    from mien.faces.evaluation_report import lfw_page, lfw_record
+    from mien.faces.evaluation_report import lfw_page, lfw_record, save_report
+    from mien.faces.evaluation_text import lfw_lines
     from mien.faces.protocols import read_pairs
 
     _check_new(report, force=force)
@@ -201,7 +254,9 @@ def lfw(pairs: str, folder: str, report: str | None, encoder: str, force: bool, 
     photos = sorted({path for pair in compared for path in (pair.first, pair.second)})
     seen = _see(photos, pipeline)
     result = evaluate_lfw(compared, seen.encodings, unreadable=seen.unreadable)
-    _show(lfw_record(result), lfw_page(result, encoder=pipeline.encoder.name), report, as_json=as_json, force=force)
+    if report is not None:
+        save_report(report, lfw_page(result, encoder=pipeline.encoder.name), force=force)
+    _show(lfw_record(result), lfw_lines(result), report, as_json=as_json)
 
 
 @evaluate.command(epilog="Example: mien faces evaluate folder people/ --report people.html")
@@ -211,7 +266,8 @@ def lfw(pairs: str, folder: str, report: str | None, encoder: str, force: bool, 
 def folder(folder: str, groups: str | None, report: str | None, encoder: str, force: bool, as_json: bool) -> None:
     """Every two photos of DIR compared, which holds one folder for each person; and searches among some of them."""
     from mien.faces.evaluate import evaluate_folder
-    from mien.faces.evaluation_report import folder_page, folder_record
+    from mien.faces.evaluation_report import folder_page, folder_record, save_report
+    from mien.faces.evaluation_text import folder_lines
     from mien.faces.protocols import read_groups, read_people
 
     _check_new(report, force=force)
@@ -220,42 +276,29 @@ def folder(folder: str, groups: str | None, report: str | None, encoder: str, fo
     pipeline = open_pipeline(encoder)
     seen = _see([photo for photos in people.values() for photo in photos], pipeline)
     result = evaluate_folder(people, seen.encodings, groups=named, unreadable=seen.unreadable)
-    _show(
-        folder_record(result), folder_page(result, encoder=pipeline.encoder.name), report, as_json=as_json, force=force
-    )
+    if report is not None:
+        save_report(report, folder_page(result, encoder=pipeline.encoder.name), force=force)
+    _show(folder_record(result), folder_lines(result), report, as_json=as_json)
 
 
 def _check_new(path: str | None, *, force: bool) -> None:
     """Refuse now, not after minutes of looking."""
-    if path is not None and Path(path).exists() and not force:
+    if path is None:
+        return
+    if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises for a name that is too long
+        raise OutputError(f"Expected the name of a file to write, but “{path}” is a folder; name a file in it.")
+    if os.path.exists(path) and not force:  # noqa: PTH110
         raise OutputError(f"Expected a new file, but “{path}” exists already; overwrite it with --force.")
+    if not Path(path).parent.is_dir():
+        raise OutputError(f"Expected a folder for “{path}”, but there is no “{Path(path).parent}”; create it first.")
 
 
-def _show(record: dict[str, Any], page: str, report: str | None, *, as_json: bool, force: bool) -> None:
-    from mien.faces.evaluation_report import save_report
-
-    if report is not None:
-        save_report(report, page, force=force)
+def _show(record: dict[str, Any], lines: Sequence[str], report: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(record, indent=1))
         return
-    if "accuracy" in record:
-        accuracy, error = record["accuracy"]["mean"], record["accuracy"]["standard_error"]
-        spread = "" if error is None else f" ± {100 * error:.2f}"
-        click.echo(
-            f"accuracy {100 * accuracy:.2f}{spread} % over {record['pairs']:,} pairs, τ {record['threshold']:.3f}"
-        )
-    else:
-        compared = record["comparisons"]
-        click.echo(
-            f"{record['people']:,} people, {record['photos']:,} photos: {compared['genuine']:,} comparisons of people "
-            f"with themselves, {compared['impostor']:,} with each other"
-        )
-    if record["eer"] is not None:
-        click.echo(f"EER {100 * record['eer']:.2f} %")
-    for point in record["fmr_fnmr"]:
-        click.echo(f"at FMR {point['fmr']:g}: FNMR {100 * point['fnmr']:.2f} %, τ {point['threshold']:.3f}")
-    click.echo(f"photos without a face, or that cannot be read: {record['failures']}")
+    for line in lines:
+        click.echo(line)
     if report is not None:
         click.echo(report)
 

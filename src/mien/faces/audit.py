@@ -2,13 +2,15 @@
 
     audit = Audit("office.audit", key, head_file="elsewhere/office.head")
     audit.append("identify", person=person.id, verdict="known", tau=0.95, people=4)
-    verify("office.audit", key, read_head("elsewhere/office.head"))
+    verify("office.audit", key, read_head("elsewhere/office.head", key))
 
 What `verify` finds, for whoever changed the file without the key: any edited byte, and any line removed from the front
 or the middle, added, repeated, swapped or brought from another log. Lines cut from the *end* leave a log that is whole
 in itself, so they (and a log that was removed, or put back as it once was) are found only against a `Head` kept where
-the attacker cannot write. What is not found: anything done by somebody who holds the key; entries that never were
-written; entries that were written after the last kept head, and cut; a wrong clock, for times are this computer's own.
+the attacker cannot write. A head that somebody made up is refused, for it carries an HMAC; one that somebody removed is
+missed by the next `append`, which says so in the log before it writes a new one. What is not found: anything done by
+somebody who holds the key; entries that never were written; entries that were written after the last kept head, and
+cut; a log and its head that were put back, or removed, together; a wrong clock, for times are this computer's own.
 
 An `append` that returned has reached the disk. A line that a crash left unfinished is no entry; the next `append`
 removes it and records so.
@@ -35,18 +37,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien.errors import AuditError, OutputError
+from mien.faces.locked_file import check_folder, is_there, locked, refused, write_or_leave
 from mien.images import write_whole
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 Value = str | int | float | bool
 
 _START = "0" * 64  # what the first entry has as its previous one
 _LONGEST = 4096  # bytes; no line is longer
 _PURPOSE = b"mien audit log, version 1"
+_HEAD_PURPOSE = b"head, version 1: "  # no entry begins like this
 _ID, _WORD = re.compile(r"[0-9a-f]{32}"), re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}")
 _LABEL = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _TEXTS = {
@@ -92,6 +91,8 @@ class Report:
     last: datetime | None
     repairs: int
     """How often a line that a crash left unfinished was removed."""
+    heads_missing: int
+    """How often the kept head was not in its place, so that entries cut before that moment would not show."""
     head: Head
 
 
@@ -101,7 +102,9 @@ class Audit:
     key: at least 16 bytes; the log's own key is derived from it. It has to stay the same as long as the log does, so
         take a secret that a rotation of the gallery's key wraps anew, or begin a new log with the new key.
     head_file: where the head is written after every entry, for a later `verify`. Keep it out of reach of whoever could
-        cut the log. `append` refuses a log that is shorter than this file says.
+        cut the log. `append` refuses a log that is shorter than this file says. Where a log has entries and no head
+        lies there, somebody removed it, or the log is a copy, or a crash came between the first entry and its head:
+        `append` then writes an entry `head-missing` before its own, and `verify` counts these.
     """
 
     def __init__(self, path: str | Path, key: bytes, *, head_file: str | Path | None = None) -> None:
@@ -116,18 +119,50 @@ class Audit:
         fields: person and runner_up (ids), verdict, reason and source (one word each), encoder (name or digest),
             distance, tau, probability, fmr, fpir, people, samples, faces. None is left out.
 
-        Raises AuditError for other fields, and if the log's end was edited or cut, or belongs to another key;
-        OutputError if it cannot be written: then nothing of the entry is left.
+        Raises AuditError for other fields, and if the log's end was edited or cut, belongs to another key, or its head
+        was forged; OutputError if the log or its head cannot be written: then nothing of the entry is left.
         """
         record = _record(event, fields)
-        with _opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+        with locked(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             head, torn = self._end(file)
-            self._check_not_cut(head)
+            missing = self._check_not_cut(head) is None and self._head_file is not None and bool(head.count or torn)
             if torn:
                 head = self._repaired(file, head, torn)
-            head = self._write(file, head, record)
-            self._keep(head)
+            size = file.seek(0, os.SEEK_END)
+            try:
+                if missing:
+                    head = self._write(file, head, {"event": "head-missing"})
+                head = self._write(file, head, record)
+                self._keep(head)
+            except OutputError:
+                os.ftruncate(file.fileno(), size)
+                raise
         return head
+
+    def check(self) -> None:
+        """Raise what an `append` would raise at this moment, and write nothing; cheap: the log's end alone is read.
+
+        For whoever is to be told before something is changed that could not be written down afterwards. It promises
+        nothing: the disk may be full a moment later.
+        """
+        if is_there(self.path):
+            with locked(self.path, os.O_RDWR | os.O_APPEND) as file:
+                self._check_not_cut(self._end(file)[0])
+        else:
+            self._check_not_cut(Head(0, _START))
+            check_folder(self.path, self.path.parent)
+        if self._head_file is not None:  # its folder is made by the first entry
+            folder = self._head_file.parent
+            while not is_there(folder) and folder != folder.parent:
+                folder = folder.parent
+            check_folder(self._head_file, folder)
+
+    def head(self) -> Head:
+        """The log's present end; an unfinished line does not count."""
+        if not is_there(self.path):
+            return Head(0, _START)
+        with locked(self.path, os.O_RDONLY) as file:
+            return self._end(file)[0]
 
     def _keep(self, head: Head) -> None:
         if self._head_file is None:
@@ -135,16 +170,15 @@ class Audit:
         try:
             self._head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise _refused(self._head_file, error, writing=True) from error
-        text = json.dumps({"count": head.count, "digest": head.digest}) + "\n"
-        write_whole(self._head_file, lambda out: out.write(text.encode()))
+            raise refused(self._head_file, error, writing=True) from error
+        record = {"count": head.count, "digest": head.digest, "hash": _head_hash(self._key, head)}
 
-    def head(self) -> Head:
-        """The log's present end; an unfinished line does not count."""
-        if not self.path.exists():
-            return Head(0, _START)
-        with _opened(self.path, os.O_RDONLY) as file:
-            return self._end(file)[0]
+        def write(out: BinaryIO) -> None:
+            if sys.platform != "win32":
+                os.fchmod(out.fileno(), 0o600)
+            out.write(json.dumps(record).encode() + b"\n")
+
+        write_whole(self._head_file, write)
 
     def _end(self, file: BinaryIO) -> tuple[Head, bytes]:
         """The last finished entry, and what a crash left behind it."""
@@ -161,21 +195,23 @@ class Audit:
             )
         return Head(entry.number, entry.digest), torn
 
-    def _check_not_cut(self, head: Head) -> None:
-        if self._head_file is None or not self._head_file.exists():
-            return
-        kept = read_head(self._head_file)
+    def _check_not_cut(self, head: Head) -> Head | None:
+        """The kept head, with which the log's end agrees; None if there is none."""
+        kept = None if self._head_file is None else _read_head(self._head_file, self._key)
+        if kept is None:
+            return None
         if head.count < kept.count or (head.count == kept.count and head.digest != kept.digest):
             raise AuditError(
                 f"Expected “{self.path}” to hold the {kept.count} entries that “{self._head_file}” knows of, but it "
                 f"ends with another entry, number {head.count}: it was cut or replaced. Keep both files as evidence, "
                 "and move them away to begin a new log."
             )
+        return kept
 
     def _repaired(self, file: BinaryIO, head: Head, torn: bytes) -> Head:
         whole = _parsed(torn + b"\n", self._key)
         if whole and (whole.number, whole.previous) == (head.count + 1, head.digest):
-            _write_or_leave(file, b"\n", self.path)  # only its end is missing
+            write_or_leave(file, b"\n", self.path)  # only its end is missing
             return Head(whole.number, whole.digest)
         os.ftruncate(file.fileno(), file.seek(0, os.SEEK_END) - len(torn))
         return self._write(file, head, {"event": "repair", "bytes": len(torn)})
@@ -185,7 +221,7 @@ class Audit:
         full = {"number": head.count + 1, "time": time, **record, "previous": head.digest}
         body = json.dumps(full, separators=(",", ":"), allow_nan=False).encode()[:-1]
         digest = _digest(self._key, body)
-        _write_or_leave(file, body + _ending(digest), self.path)
+        write_or_leave(file, body + _ending(digest), self.path)
         return Head(head.count + 1, digest)
 
 
@@ -196,8 +232,8 @@ def verify(path: str | Path, key: bytes, head: Head | None = None) -> Report:
     inserted or reordered, or lines were cut.
     """
     secret = _derived(key)
-    end, first, last, repairs = Head(0, _START), None, None, 0
-    with _opened(Path(path), os.O_RDONLY) as file:
+    end, first, last, repairs, missing = Head(0, _START), None, None, 0, 0
+    with locked(Path(path), os.O_RDONLY) as file:
         for line in _lines(file):
             entry = _parsed(line, secret)
             if entry is None or (entry.number, entry.previous) != (end.count + 1, end.digest):
@@ -205,6 +241,7 @@ def verify(path: str | Path, key: bytes, head: Head | None = None) -> Report:
             end = Head(entry.number, entry.digest)
             first, last = first or entry.time, entry.time
             repairs += entry.event == "repair"
+            missing += entry.event == "head-missing"
             if head is not None and head.count == end.count and head.digest != end.digest:
                 raise AuditError(
                     f"Line {end.count} of “{path}” was edited with its key or comes from another log: its hash is not "
@@ -215,7 +252,7 @@ def verify(path: str | Path, key: bytes, head: Head | None = None) -> Report:
             f"Line {end.count + 1} of “{path}” and what follows was cut: expected at least {head.count} entries, but "
             f"got {end.count}."
         )
-    return Report(end.count, first, last, repairs, end)
+    return Report(end.count, first, last, repairs, missing, end)
 
 
 def entries(path: str | Path, *, since: datetime | None = None, person: str | None = None) -> Iterator[Entry]:
@@ -225,7 +262,7 @@ def entries(path: str | Path, *, since: datetime | None = None, person: str | No
     """
     if since is not None and since.tzinfo is None:
         raise AuditError(f"Expected a moment with its time zone, but got {since}; add tzinfo=UTC, for example.")
-    with _opened(Path(path), os.O_RDONLY, lock=False) as file:
+    with locked(Path(path), os.O_RDONLY, lock=False) as file:
         for number, line in enumerate(_lines(file), 1):
             if not line.endswith(b"\n") and len(line) < _LONGEST:
                 return
@@ -237,13 +274,47 @@ def entries(path: str | Path, *, since: datetime | None = None, person: str | No
                 yield entry
 
 
-def read_head(path: str | Path) -> Head:
-    """The head that an `Audit` wrote to its `head_file`; AuditError if there is none."""
+def read_head(path: str | Path, key: bytes) -> Head:
+    """The head that an `Audit` with this key wrote to its `head_file`; AuditError if there is none, or a forged one."""
+    head = find_head(path, key)
+    if head is None:
+        raise AuditError(f"Expected the head of an audit log in “{path}”, but there is no such file.")
+    return head
+
+
+def find_head(path: str | Path, key: bytes) -> Head | None:
+    """As `read_head`, but None if there is no file."""
+    return _read_head(Path(path), _derived(key))
+
+
+# -- heads -------------------------------------------------------------------------------------------------------------
+
+
+def _head_hash(secret: bytes, head: Head) -> str:
+    return _digest(secret, _HEAD_PURPOSE + f"{head.count} {head.digest}".encode())
+
+
+def _read_head(path: Path, secret: bytes) -> Head | None:
+    """The head in a file; None if there is no file, AuditError if it is not one made with this secret."""
     try:
-        found = json.loads(Path(path).read_bytes())
-        return Head(int(found["count"]), str(found["digest"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AuditError(f"Expected the head of an audit log in “{path}”, but could not read it ({error}).") from error
+        found = json.loads(path.read_bytes())
+        head, digest = Head(int(found["count"]), str(found["digest"])), str(found.get("hash", ""))
+        whole = hmac.compare_digest(digest.encode(), _head_hash(secret, head).encode())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise AuditError(
+            f"Expected the head of an audit log in “{path}”, but could not read it ({error.strerror}); make the file "
+            "and its folder readable."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise AuditError(
+            f"Expected in “{path}” the head of an audit log as it was written with this key, but it was forged or "
+            "damaged. Keep it and the log as evidence, and move both away to begin a new log."
+        )
+    return head
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
@@ -338,80 +409,3 @@ def _diagnosis(line: bytes, entry: Entry | None, end: Head, file: BinaryIO, secr
     if entry.number > wanted[0]:
         return f"was cut: it holds entry {entry.number}, and what stood before it is missing"
     return "was inserted: it does not follow from the line before, and comes from another log"
-
-
-# -- the file ----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _opened(path: Path, flags: int, *, lock: bool = True) -> Iterator[BinaryIO]:
-    """The file, locked against other processes and threads; a new one has mode 0600."""
-    writing = bool(flags & os.O_RDWR)
-    new = writing and not path.exists()
-    try:
-        number = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
-    except OSError as error:
-        raise _refused(path, error, writing=writing) from error
-    with os.fdopen(number, "r+b" if writing else "rb", buffering=0 if writing else -1) as file:
-        if lock:
-            _lock(number, exclusive=writing)
-        try:
-            if new:
-                _sync_folder(path.parent)
-            yield file
-        finally:
-            if lock:
-                _unlock(number)
-
-
-if sys.platform == "win32":
-    _FAR = 0x7FFF_0000  # a byte that no log reaches: a lock there lets others read
-
-    def _lock(number: int, *, exclusive: bool) -> None:
-        where = os.lseek(number, 0, os.SEEK_CUR)
-        os.lseek(number, _FAR, os.SEEK_SET)
-        msvcrt.locking(number, msvcrt.LK_LOCK, 1)
-        os.lseek(number, where, os.SEEK_SET)
-
-    def _unlock(number: int) -> None:
-        os.lseek(number, _FAR, os.SEEK_SET)
-        msvcrt.locking(number, msvcrt.LK_UNLCK, 1)
-
-    def _sync_folder(folder: Path) -> None:
-        """Windows has no such thing."""
-
-else:
-
-    def _lock(number: int, *, exclusive: bool) -> None:
-        fcntl.flock(number, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-
-    def _unlock(number: int) -> None:
-        fcntl.flock(number, fcntl.LOCK_UN)
-
-    def _sync_folder(folder: Path) -> None:
-        """Only then does a new file's name survive a loss of power."""
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
-def _write_or_leave(file: BinaryIO, line: bytes, path: Path) -> None:
-    """A whole line in one write, on the disk; the file as it was if that fails."""
-    size = file.seek(0, os.SEEK_END)
-    try:
-        written = os.write(file.fileno(), line)
-        if written != len(line):
-            raise OSError(f"{written} of {len(line)} bytes were written; the disk may be full")
-        os.fsync(file.fileno())
-    except OSError as error:
-        os.ftruncate(file.fileno(), size)
-        raise _refused(path, error, writing=True) from error
-
-
-def _refused(path: Path, error: OSError, *, writing: bool) -> AuditError | OutputError:
-    reason = error.strerror or error
-    if writing:
-        return OutputError(f"Expected to write the audit log “{path}”, but could not ({reason}); nothing was added.")
-    return AuditError(f"Expected an audit log in “{path}”, but could not read it ({reason}).")

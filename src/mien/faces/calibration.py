@@ -22,6 +22,8 @@ from mien.errors import CalibrationError, OptionError
 
 VERSION = 1
 """Of the file's form."""
+MOST_PEOPLE = 1_000_000_000
+"""Beyond so many it does not matter how many more."""
 
 Column = tuple[float, ...]
 
@@ -170,8 +172,8 @@ class Calibration:
             rates = np.maximum.accumulate(rates)
         if fmr > rates[-1]:
             raise OptionError(
-                f"Expected a false match rate up to {rates[-1]:.2g}; got {fmr:g}: a threshold as loose as that "
-                "recognises nobody."
+                f"Expected a false match rate up to {rates[-1]:.2g}; got {fmr:g}: a threshold as loose as that takes "
+                "too many strangers for the person."
             )
         row = int(np.searchsorted(rates, fmr, side="right")) - 1
         if row < 0:
@@ -186,16 +188,33 @@ class Calibration:
 
         Raises CalibrationError where that takes a lower FMR than the data can support.
         """
-        if not 0 < fpir < 1:
-            raise OptionError(f"Expected a false positive identification rate between 0 and 1; got {fpir}.")
+        _check_fpir(fpir)
         fmr = self._fmr_for(fpir, people, samples_per_person)
         compared = _compared(people, samples_per_person)
-        self._check_reach(fmr, fpir, f"false positive identification rate among {people:,} people", compared=compared)
+        among = "one person" if people == 1 else f"{people:,} people"
+        self._check_reach(fmr, fpir, f"false positive identification rate among {among}", compared=compared)
         return self.threshold_for_fmr(min(fmr, self.table.fmr_high[-1]))
 
     def supports(self, fpir: float, people: int, *, samples_per_person: float = 1) -> bool:
         """Whether the data support a threshold for this FPIR among so many people."""
-        return self._fmr_for(fpir, people, samples_per_person) >= self.table.fmr_high[0]
+        return self._reached(self._fmr_for(fpir, people, samples_per_person))
+
+    def most_people(self, fpir: float, *, samples_per_person: float = 1) -> int | None:
+        """The largest K for which the data support a threshold for this FPIR; 0 if not for one, None beyond 1e9."""
+        _check_fpir(fpir)
+        _compared(1, samples_per_person)
+        if not self.supports(fpir, 1, samples_per_person=samples_per_person):
+            return 0
+        few, many = 1, MOST_PEOPLE
+        if self.supports(fpir, many, samples_per_person=samples_per_person):
+            return None
+        while many - few > 1:
+            middle = (few + many) // 2
+            if self.supports(fpir, middle, samples_per_person=samples_per_person):
+                few = middle
+            else:
+                many = middle
+        return few
 
     @property
     def lowest_fmr(self) -> float:
@@ -247,8 +266,11 @@ class Calibration:
     def _fmr_for(self, fpir: float, people: int, samples: float) -> float:
         return -math.expm1(math.log1p(-fpir) / _compared(people, samples))
 
+    def _reached(self, fmr: float) -> bool:
+        return fmr >= self.table.fmr_high[0] * (1 - 1e-9)
+
     def _check_reach(self, fmr: float, rate: float, name: str, *, compared: float) -> None:
-        if fmr >= self.table.fmr_high[0] * (1 - 1e-9):
+        if self._reached(fmr):
             return
         lowest = _independent(self.table.fmr_high[0], compared)
         raise CalibrationError(
@@ -278,6 +300,11 @@ def load_calibration(name: str | Path) -> Calibration:
         raise CalibrationError(f"Expected a calibration that can be read; {path}: {error}.") from error
     except CalibrationError as error:
         raise CalibrationError(f"{path}: {error}") from error
+
+
+def _check_fpir(fpir: float) -> None:
+    if not 0 < fpir < 1:
+        raise OptionError(f"Expected a false positive identification rate between 0 and 1; got {fpir}.")
 
 
 def _compared(people: int, samples: float) -> float:

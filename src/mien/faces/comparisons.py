@@ -64,6 +64,8 @@ class OperatingPoint:
     fnmr_interval: Interval
     rests_on: int
     """False matches behind the rate."""
+    misses: int
+    """False non-matches behind the FNMR."""
 
     @property
     def tar(self) -> float:
@@ -72,8 +74,13 @@ class OperatingPoint:
 
     @property
     def firm(self) -> bool:
-        """Whether 30 errors or more are behind the rate: then it is true to ±30 % at 90 % (rule of 30)."""
+        """Whether 30 errors or more are behind the FMR: then it is true to ±30 % at 90 % (rule of 30)."""
         return self.rests_on >= RULE_OF_THIRTY
+
+    @property
+    def supported(self) -> bool:
+        """Whether three false matches or more are behind the FMR: with fewer it is a guess."""
+        return self.rests_on >= RULE_OF_THREE
 
 
 @dataclass(frozen=True)
@@ -87,12 +94,14 @@ class Identification:
     """The FPIR, or the FMR."""
     threshold: float
     fpir: float
-    fpir_interval: Interval
-    """The middle 95 % of the random splits."""
+    fpir_spread: Interval
+    """The middle 95 % of the random splits. All are of the same people: others may lie outside."""
     fnir: float
-    fnir_interval: Interval
+    fnir_spread: Interval
     strangers: int
     """Searches by strangers in each split."""
+    mated: int
+    """Searches by enrolled people in each split."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,8 @@ class GroupRates:
     fmr_interval: Interval | None
     fnmr: float | None
     fnmr_interval: Interval | None
+    false_matches: int
+    misses: int
 
 
 def compare_all(encodings: Sequence[Sequence[NDArray[np.float32] | None]], *, kept: int = _KEPT) -> Comparisons:
@@ -148,7 +159,7 @@ def operating_points(
     pairs = [metrics.fnmr_at_fmr(compared.genuine, compared.impostor, min(1, x / compared.part)) for x in levels]
     # Where failed photos alone exceed the FMR there is no threshold: nothing matches.
     taus = np.array([tau for _, tau in pairs if np.isfinite(tau)])[::-1]
-    fmr, fnmr = _point_intervals(compared, taus, rounds, seed) if len(taus) else ([], [])
+    fmr, fnmr = _resampled(compared, taus, rounds, seed) if len(taus) else ([], [])
     points = []
     for i, (level, (miss, tau)) in enumerate(zip(levels, pairs, strict=True)):
         k = len(taus) - 1 - i
@@ -162,6 +173,7 @@ def operating_points(
                 fnmr=miss,
                 fnmr_interval=_at_least_three(miss, fnmr[k] if found else (1, 1), len(np.unique(compared.owner))),
                 rests_on=matches,
+                misses=int(np.count_nonzero(~(compared.genuine < tau))),
             )
         )
     return tuple(points)
@@ -262,15 +274,26 @@ def rates_by_group(
                 fmr_interval=fmr_interval,
                 fnmr=misses / int(own.sum()) if own.any() else None,
                 fnmr_interval=fnmr_interval,
+                false_matches=matches,
+                misses=misses,
             )
         )
     return tuple(rates)
 
 
-def _point_intervals(
-    compared: Comparisons, taus: Floats, rounds: int, seed: int
-) -> tuple[list[Interval], list[Interval]]:
-    """Intervals of FMR and FNMR at each ascending threshold."""
+def intervals_at(compared: Comparisons, tau: float, *, rounds: int = 1000, seed: int = 0) -> tuple[Interval, Interval]:
+    """Intervals of FMR and FNMR at one threshold; without an error they end at the rule of three."""
+    (fmr,), (fnmr,) = _resampled(compared, np.array([tau]), rounds, seed)
+    matches = int(np.count_nonzero(compared.impostor < tau))
+    misses = int(np.count_nonzero(~(compared.genuine < tau)))
+    return (
+        _at_least_three(matches, fmr, compared.total),
+        _at_least_three(misses, fnmr, len(np.unique(compared.owner))),
+    )
+
+
+def _resampled(compared: Comparisons, taus: Floats, rounds: int, seed: int) -> tuple[list[Interval], list[Interval]]:
+    """Intervals of FMR and FNMR at each ascending threshold, by a bootstrap over identities."""
     # Where all were compared, those beyond the last threshold need not be looked at.
     near = np.full(len(compared.impostor), True) if compared.samples is None else compared.impostor < taus[-1]
     fmr = metrics.bootstrap_fmr(
@@ -389,10 +412,11 @@ def _averaged(key: Key, rows: Floats, searches: tuple[int, int]) -> Identificati
         rate=rate,
         threshold=float(finite.mean()) if len(finite) else np.inf,
         fpir=float(fpir),
-        fpir_interval=_at_least_three(fpir, (low[0], high[0]), searches[1]),
+        fpir_spread=(float(low[0]), float(high[0])),
         fnir=float(fnir),
-        fnir_interval=_at_least_three(fnir, (low[1], high[1]), max(1, searches[0])),
+        fnir_spread=(float(low[1]), float(high[1])),
         strangers=searches[1],
+        mated=searches[0],
     )
 
 

@@ -21,12 +21,14 @@ from mien.errors import FaceError, ImageError, OptionError
 from mien.faces.align import align
 from mien.faces.comparisons import (
     BINS,
+    RULE_OF_THIRTY,
     Comparisons,
     GroupRates,
     Identification,
     Interval,
     OperatingPoint,
     compare_all,
+    intervals_at,
     operating_points,
     rates_by_group,
     search,
@@ -80,16 +82,17 @@ class LfwResult:
     standard_error: float | None
     """Of the mean: s / √folds; None for a single fold."""
     accuracy_interval: Interval
-    """By a bootstrap over identities."""
+    """By a bootstrap over identities; where no pair was told wrongly it begins at the rule of three."""
     fold_accuracies: tuple[float, ...]
     fold_thresholds: tuple[float, ...]
     """τ of each fold, chosen on all others."""
     optimistic: bool
     """Whether τ had to be chosen on the pairs it is judged on, because there is one fold only."""
-    eer: float
-    eer_interval: Interval
+    eer: float | None
+    """None with fewer than 30 comparisons of a kind."""
+    eer_interval: Interval | None
     points: tuple[OperatingPoint, ...]
-    """FNMR at FMR 1e-1, 1e-2 and 1e-3."""
+    """FNMR at FMR 1e-1, 1e-2 and 1e-3, of which the last is hardly `supported`: LFW's folds have 300 impostor pairs."""
     roc: metrics.Roc
     compared: Comparisons
     right: NDArray[np.bool_]
@@ -116,7 +119,10 @@ class FolderResult:
     """What all comparisons of a folder of people say."""
 
     eer: float | None
-    """None where the rates do not meet among the comparisons kept."""
+    """None with fewer than 30 comparisons of a kind, and where the rates do not meet among the comparisons kept."""
+    eer_interval: Interval | None
+    """From the lower to the higher end of both rates' intervals at its threshold; the EER of a draw lies between its
+    two rates there."""
     eer_threshold: float | None
     points: tuple[OperatingPoint, ...]
     identification: tuple[Identification, ...]
@@ -204,15 +210,18 @@ def evaluate_lfw(
     failed = {path for path in photos if encodings[path] is None}
     folds = len(accuracies)
     low, high = _lfw_bootstrap(compared, right, rounds, seed)
+    accuracy = float(np.mean(accuracies))
+    eer = metrics.eer(compared.genuine, compared.impostor)[0] if _enough(compared) else None
+    fewest = min(len(np.unique(compared.owner)), compared.total)
     return LfwResult(
-        accuracy=float(np.mean(accuracies)),
+        accuracy=accuracy,
         standard_error=float(np.std(accuracies, ddof=1) / np.sqrt(folds)) if folds > 1 else None,
-        accuracy_interval=(float(low[0]), float(high[0])),
+        accuracy_interval=(float(low[0]) if accuracy < 1 else 1 - metrics.rule_of_three(len(pairs)), float(high[0])),
         fold_accuracies=tuple(accuracies),
         fold_thresholds=tuple(taus),
         optimistic=folds == 1,
-        eer=metrics.eer(compared.genuine, compared.impostor)[0],
-        eer_interval=(float(low[1]), float(high[1])),
+        eer=eer,
+        eer_interval=None if eer is None else (float(low[1]), float(high[1]) if eer else metrics.rule_of_three(fewest)),
         points=operating_points(compared, LFW_LEVELS, rounds=rounds, seed=seed),
         roc=metrics.roc(compared.genuine, compared.impostor),
         compared=compared,
@@ -251,7 +260,7 @@ def evaluate_folder(
     points = operating_points(compared, levels, rounds=rounds, seed=seed) if levels else ()
     roc = metrics.roc(compared.genuine, compared.impostor)
     roc = metrics.Roc(roc.thresholds, roc.fmr * compared.part, roc.fnmr)
-    eer, eer_tau = _crossing(roc)
+    eer, eer_tau = _crossing(roc) if _enough(compared) else (None, None)
     fixed = {point.fmr: point.threshold for point in points if point.fmr <= 1e-2 and point.firm}
     firm = [point.threshold for point in points if point.firm] or [point.threshold for point in points[:1]]
     by_group: tuple[GroupRates, ...] = ()
@@ -261,6 +270,7 @@ def evaluate_folder(
     failed = {path for path in photos if encodings[path] is None}
     return FolderResult(
         eer=eer,
+        eer_interval=None if eer_tau is None else _eer_interval(compared, eer_tau, rounds, seed),
         eer_threshold=eer_tau,
         points=points,
         identification=search(by_person, fixed=fixed, splits=splits, seed=seed),
@@ -338,6 +348,16 @@ def _lfw_bootstrap(compared: Comparisons, right: NDArray[np.bool_], rounds: int,
         return np.array([accuracy, eer])
 
     return metrics.bootstrap_by_identity(statistic, identities=compared.people, rounds=rounds, seed=seed)
+
+
+def _enough(compared: Comparisons) -> bool:
+    return min(len(compared.genuine), compared.total) >= RULE_OF_THIRTY
+
+
+def _eer_interval(compared: Comparisons, tau: float, rounds: int, seed: int) -> Interval:
+    """The hull of both rates' intervals where they meet: in each draw one of them lies above its EER, one below."""
+    fmr, fnmr = intervals_at(compared, tau, rounds=rounds, seed=seed)
+    return min(fmr[0], fnmr[0]), max(fmr[1], fnmr[1])
 
 
 def _crossing(roc: metrics.Roc) -> tuple[float, float] | tuple[None, None]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from mien.errors import MissingExtra
 from mien.faces.comparisons import BINS, Comparisons, OperatingPoint
+from mien.faces.wording import percent
 from mien.metrics import Floats, Integers, Roc
 
 if TYPE_CHECKING:
@@ -87,16 +88,6 @@ def probit(rates: ArrayLike) -> Floats:
     """The normal deviate of rates between 0 and 1: where their axis has them."""
     deviates: Floats = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])(rates)
     return deviates
-
-
-def percent(rate: float, *, digits: int = 2) -> str:
-    """A rate in percent with so many digits that matter, never with an exponent."""
-    value = 100 * rate
-    if value == 0 or not np.isfinite(value):
-        return "0 %" if value == 0 else "–"
-    places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
-    text = f"{value:.{places}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def _apart(rates: Sequence[float], distance: float) -> list[float]:

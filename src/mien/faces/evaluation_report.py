@@ -13,16 +13,23 @@ from typing import Any
 import numpy as np
 
 from mien import images
-from mien.faces.comparisons import RULE_OF_THIRTY, GroupRates, Identification, Interval, OperatingPoint
+from mien.faces.comparisons import RULE_OF_THIRTY, GroupRates, Identification, OperatingPoint
 from mien.faces.evaluate import FolderResult, LfwResult, worst_group
-from mien.faces.evaluation_plots import det_plot, distances_plot, percent, roc_plot
+from mien.faces.evaluation_plots import det_plot, distances_plot, roc_plot
+from mien.faces.evaluation_text import MARK, NO_EER, eer_errors, interval, rate, searched
+from mien.faces.wording import percent
 
 
 def lfw_record(result: LfwResult) -> dict[str, Any]:
-    """What `--json` prints of an LFW evaluation; null stands for what a single fold, or failed photos, do not allow."""
+    """What `--json` prints of an LFW evaluation; null stands for what one fold, few or failed photos do not allow."""
     return {
-        "accuracy": {"mean": result.accuracy, "standard_error": result.standard_error},
+        "accuracy": {
+            "mean": result.accuracy,
+            "standard_error": result.standard_error,
+            "interval": list(result.accuracy_interval),
+        },
         "eer": result.eer,
+        "eer_interval": None if result.eer_interval is None else list(result.eer_interval),
         "fmr_fnmr": [_point_record(point) for point in result.points],
         "threshold": result.threshold,
         "pairs": result.pairs,
@@ -40,6 +47,7 @@ def folder_record(result: FolderResult) -> dict[str, Any]:
         "unreadable": result.unreadable,
         "comparisons": {"genuine": len(compared.genuine), "impostor": compared.total},
         "eer": result.eer,
+        "eer_interval": None if result.eer_interval is None else list(result.eer_interval),
         "fmr_fnmr": [_point_record(point) for point in result.points],
         "identification": [_identification_record(row) for row in result.identification],
         "groups": [_group_record(group) for group in result.groups],
@@ -64,7 +72,7 @@ def lfw_page(result: LfwResult, *, encoder: str) -> str:
     tau = result.threshold
     figures = (
         (f"{percent(result.accuracy, digits=4)}{error}", "accuracy" + (" ± standard error" if error else "")),
-        (percent(result.eer), "equal error rate"),
+        _eer_figure(result),
         (f"{result.failed_pairs:,}", f"of {result.pairs:,} pairs failed for want of a face"),
     )
     body = f"""
@@ -79,7 +87,7 @@ face a photo, the one nearest its centre. No photo was left out for its quality.
 {_plots(result, tau, f"τ = {tau:.3f}, the folds’ mean", floor=1e-3)}
 <h2>Fold by fold</h2>
 {_folds_table(result)}
-<p>The 95 % interval of the accuracy is {_interval(result.accuracy_interval, digits=4)}, by a bootstrap over identities:
+<p>The 95 % interval of the accuracy is {interval(result.accuracy_interval, digits=4)}, by a bootstrap over identities:
 people are drawn again, not pairs, because pairs share people.</p>
 <h2>Failures</h2>
 <p>{_failures(result.without_face, result.unreadable)} The {result.failed_pairs:,} pairs they take part in count as
@@ -101,7 +109,7 @@ def folder_page(result: FolderResult, *, encoder: str) -> str:
     tau = firm[-1].threshold if firm else np.inf
     label = f"τ = {tau:.3f}: FMR {percent(firm[-1].fmr)}" if firm else ""
     figures = (
-        ("–" if result.eer is None else percent(result.eer), "equal error rate"),
+        _eer_figure(result),
         (f"{result.people:,}", f"people on {result.photos:,} photos"),
         (f"{result.failures:,}", "photos failed"),
     )
@@ -135,13 +143,16 @@ enrolled every stranger is compared K times, which is what the table of searches
 
 
 def _point_record(point: OperatingPoint) -> dict[str, Any]:
+    """`errors` are the false matches behind the FMR, `misses` the false non-matches behind the FNMR."""
     return {
         "fmr": point.fmr,
         "fmr_interval": list(point.fmr_interval),
         "fnmr": point.fnmr,
         "fnmr_interval": list(point.fnmr_interval),
         "threshold": _number(point.threshold),
-        "false_matches": point.rests_on,
+        "errors": point.rests_on,
+        "misses": point.misses,
+        "supported": point.supported,
     }
 
 
@@ -151,9 +162,11 @@ def _identification_record(row: Identification) -> dict[str, Any]:
         "threshold_for": {row.kind: row.rate},
         "threshold": _number(row.threshold),
         "fpir": row.fpir,
-        "fpir_interval": list(row.fpir_interval),
+        "fpir_spread": list(row.fpir_spread),
         "fnir": row.fnir,
-        "fnir_interval": list(row.fnir_interval),
+        "fnir_spread": list(row.fnir_spread),
+        "strangers": row.strangers,
+        "mated": row.mated,
     }
 
 
@@ -163,8 +176,10 @@ def _group_record(group: GroupRates) -> dict[str, Any]:
         "people": group.people,
         "fmr": group.fmr,
         "fmr_interval": None if group.fmr_interval is None else list(group.fmr_interval),
+        "errors": group.false_matches,
         "fnmr": group.fnmr,
         "fnmr_interval": None if group.fnmr_interval is None else list(group.fnmr_interval),
+        "misses": group.misses,
     }
 
 
@@ -198,6 +213,13 @@ def _figures(figures: Iterable[tuple[str, str]]) -> str:
     return f'<div class="figures">{cells}</div>'
 
 
+def _eer_figure(result: LfwResult | FolderResult) -> tuple[str, str]:
+    if result.eer is None or result.eer_interval is None:
+        return "–", NO_EER
+    ends = result.eer_interval
+    return rate(result.eer, ends, eer_errors(result)), f"equal error rate, 95 %: {interval(ends)}"
+
+
 def _optimistic(result: LfwResult) -> str:
     if not result.optimistic:
         return ""
@@ -208,16 +230,19 @@ very pairs that it is judged on. Use a file with several folds for a figure to q
 def _points_table(points: Sequence[OperatingPoint]) -> str:
     if not points:
         return "<p>There are too few comparisons of two people for any rate.</p>"
-    head = ("FMR", "95 % interval", "false matches", "threshold τ", "FNMR", "95 % interval", "recognised")
+    head = (
+        "FMR", "95 % interval", "false matches", "threshold τ", "FNMR", "95 % interval", "refusals", "recognised",
+    )  # fmt: skip
     rows = [
         (
-            f"{percent(p.fmr)}{'' if p.firm else ' *'}",
-            _interval(p.fmr_interval),
+            f"{percent(p.fmr)}{'' if p.firm else f' {MARK}'}",
+            interval(p.fmr_interval),
             f"{p.rests_on:,}",
             f"{p.threshold:.3f}" if np.isfinite(p.threshold) else "none",
-            percent(p.fnmr),
-            _interval(p.fnmr_interval),
-            percent(p.tar, digits=3),
+            rate(p.fnmr, p.fnmr_interval, p.misses),
+            interval(p.fnmr_interval),
+            f"{p.misses:,}",
+            percent(p.tar, digits=3) if p.misses else f"> {percent(1 - p.fnmr_interval[1], digits=3, toward='down')}",
         )
         for p in points
     ]
@@ -229,7 +254,8 @@ def _points_note(impostors: int) -> str:
         "FMR: the share of comparisons of two people that match. FNMR: the share of comparisons of one person that do "
         "not. Intervals are of both rates at this threshold, by a bootstrap over identities; without a single error "
         "they end at 3 divided by the number of trials. "
-        f"* rests on fewer than {RULE_OF_THIRTY} of the {impostors:,} comparisons of two people: a first hint, no more."
+        f"{MARK} rests on fewer than {RULE_OF_THIRTY} errors (false matches among {impostors:,} comparisons of two "
+        "people for the FMR, refusals for the FNMR): a first hint, no more."
     )
 
 
@@ -261,16 +287,16 @@ def _identification(rows: Sequence[Identification]) -> str:
     kinds = (("fpir", "Threshold set for each K", "FPIR set"), ("fmr", "One threshold for every K", "FMR set"))
     tables = ""
     for kind, title, label in kinds:
-        head = (label, "K", "threshold τ", "FPIR", "95 % of splits", "FNIR", "95 % of splits")
+        head = (label, "K", "threshold τ", "FPIR", "spread over splits", "FNIR", "spread over splits")
         cells = [
             (
                 percent(row.rate),
                 f"{row.people:,}",
                 f"{row.threshold:.3f}",
-                percent(row.fpir),
-                _interval(row.fpir_interval) if kind == "fmr" else "–",
-                percent(row.fnir),
-                _interval(row.fnir_interval),
+                searched(row.fpir, row.strangers),
+                interval(row.fpir_spread) if kind == "fmr" else "–",
+                searched(row.fnir, row.mated),
+                interval(row.fnir_spread),
             )
             for row in sorted(rows, key=lambda row: (-row.rate, row.people))
             if row.kind == kind
@@ -281,7 +307,9 @@ def _identification(rows: Sequence[Identification]) -> str:
 {tables}
 <p>Half of the people are enrolled with one photo each and searched with another; of the others each searches once as a
 stranger ({rows[0].strangers:,} strangers). For a K below the half, the enrolled make as many galleries of K as there
-are. Averages over random splits, with the middle 95 % of the splits. FPIR: the share of strangers who are given a name.
+are. Averages over random splits; the spread over splits is the middle 95 % of them, and since all splits are of the
+same people it is narrower than an interval for other people. Without an error: less than 3 divided by the searches of
+one split. FPIR: the share of strangers who are given a name.
 FNIR: the share of enrolled people who are not given theirs.</p>"""
 
 
@@ -290,12 +318,12 @@ def _groups(result: FolderResult) -> str:
         return ""
     rows = [
         (
-            html.escape(g.group),
+            g.group,
             f"{g.people:,}",
-            "–" if g.fmr is None else percent(g.fmr),
-            "–" if g.fmr_interval is None else _interval(g.fmr_interval),
-            "–" if g.fnmr is None else percent(g.fnmr),
-            "–" if g.fnmr_interval is None else _interval(g.fnmr_interval),
+            "–" if g.fmr is None else rate(g.fmr, g.fmr_interval, g.false_matches),
+            "–" if g.fmr_interval is None else interval(g.fmr_interval),
+            "–" if g.fnmr is None else rate(g.fnmr, g.fnmr_interval, g.misses),
+            "–" if g.fnmr_interval is None else interval(g.fnmr_interval),
         )
         for g in result.groups
     ]
@@ -308,7 +336,7 @@ def _groups(result: FolderResult) -> str:
     return f"""<h2>Group by group</h2>
 {_table(("group", "people", "FMR", "95 % interval", "FNMR", "95 % interval"), rows)}
 <p>Comparisons within each group, at one threshold for all, τ = {result.group_threshold:.3f}: {"; ".join(worst)}. Look
-at the intervals before you call two groups different.{left}</p>"""
+at the intervals before you call two groups different; {MARK} rests on fewer than {RULE_OF_THIRTY} errors.{left}</p>"""
 
 
 def _failures(without_face: int, unreadable: int) -> str:
@@ -316,11 +344,6 @@ def _failures(without_face: int, unreadable: int) -> str:
         f"{_count(without_face, 'photo', 'photos')} without a face that could be found, "
         f"{_count(unreadable, 'file', 'files')} that could not be read."
     )
-
-
-def _interval(interval: Interval, *, digits: int = 2) -> str:
-    low, high = (percent(end, digits=digits).removesuffix(" %") for end in interval)
-    return f"{low} to {high} %"
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:
@@ -333,7 +356,7 @@ def _list(items: Iterable[str]) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     titles = "".join(f"<th>{title}</th>" for title in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f'<div class="wide"><table><tr>{titles}</tr>\n{body}</table></div>'
 
 

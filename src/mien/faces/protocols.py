@@ -105,7 +105,7 @@ def read_groups(file: str | Path, people: Sequence[str]) -> dict[str, str]:
     """
     known = set(people)
     groups: dict[str, str] = {}
-    for number, row in enumerate(csv.reader(_text(file).splitlines()), 1):
+    for number, row in enumerate(_rows(file), 1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and [cell.lower() for cell in cells] == ["person", "group"]):
             continue
@@ -127,7 +127,7 @@ def read_labels(file: str | Path, folder: str | Path, photos: Sequence[Path]) ->
     """
     known = set(photos)
     labels: dict[Path, str] = {}
-    for number, row in enumerate(csv.reader(_text(file).splitlines()), 1):
+    for number, row in enumerate(_rows(file), 1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and [cell.lower() for cell in cells] == ["photo", "person"]):
             continue
@@ -184,6 +184,14 @@ def _pictures(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file():
             yield path
+
+
+def _rows(file: str | Path) -> Iterator[list[str]]:
+    """The rows of a CSV file; OptionError for one that cannot be read as such."""
+    try:
+        yield from csv.reader(_text(file).splitlines())
+    except csv.Error as error:  # a field of 100,000 characters and more
+        raise OptionError(f"Expected short lines of two fields in “{file}”, but it is no such CSV: {error}.") from error
 
 
 def _text(file: str | Path) -> str:

@@ -10,12 +10,15 @@ from typing import Any
 
 from mien.errors import CalibrationError, MissingExtra, OptionError
 from mien.faces.calibration import Calibration, Rate
+from mien.faces.wording import count, percent, two_digits
 
 DAYS = 365
 """A year of open days; an office that closes at weekends halves its strangers a day accordingly."""
 CURVE = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 """How many people the curve goes through; the gallery's own number comes in between."""
 BEYOND = "beyond the data"
+_ONE = 0.95
+"""A year; less than this is told in years."""
 
 
 @dataclass(frozen=True)
@@ -62,36 +65,55 @@ class Risk:
     """By enrolled people, all together."""
     false_acceptances_a_year: Rate
     false_rejections_a_year: Rate | None
+    misidentified: float | None
+    """At most this part of the visits by enrolled people is taken for another of them; None with one enrolled."""
     curve: tuple[Row, ...]
     evidence: str
     """What was compared, in a sentence."""
+    notes: tuple[str, ...]
+    """What a reader must know about the data."""
 
     def sentences(self) -> list[str]:
         """The risk in plain sentences, for the person who must decide whether to trust it."""
         whom = "the one person enrolled" if self.people == 1 else f"one of your {self.people:,} people"
         lines = [
             f"{_capital(_odds(self.fpir))} would be taken for {whom} ({_odds_between(self.fpir)}).",
-            f"With {_count(self.strangers_a_day)} strangers a day, expect "
+            f"With {_so_many(self.strangers_a_day, 'stranger')} a day, expect "
             f"{_yearly(self.false_acceptances_a_year)} let in by mistake.",
-            f"About {_percent(self.fnir.value)} of the visits by your own people would not be recognised at the first "
-            f"look ({_percent(self.fnir.low)} to {_percent(self.fnir.high)}, measured with one photo of each person"
+            f"{_share(self.fnir)} of the visits by your own people would not be recognised at the first look "
+            f"({percent(self.fnir.low)} to {percent(self.fnir.high)}, measured with one photo of each person"
             f"{'; with more it is less' if self.samples > 1 else ''}).",
         ]
         if self.visits_a_day is not None and self.false_rejections_a_year is not None:
             lines.append(
-                f"With {_count(self.visits_a_day)} visits a day, expect {_yearly(self.false_rejections_a_year)} "
+                f"With {_so_many(self.visits_a_day, 'visit')} a day, expect {_yearly(self.false_rejections_a_year)} "
                 "turned away by mistake."
             )
+        if self.misidentified is not None:
+            lines.append(
+                f"At most {percent(self.misidentified, toward='up')} of the visits by your own people would be taken "
+                "for somebody else of them."
+            )
+        return [*lines, *self._grounds()]
+
+    def _grounds(self) -> list[str]:
+        """How far the figures can be trusted, in sentences."""
+        lines = []
         known = [row for row in self.curve if row.fpir]
         if self.accepted is not None and len(known) < len(self.curve):
-            most = f"up to {known[-1].people:,} people" if known else "none of the sizes asked about"
+            most = f"up to {_so_many(known[-1].people, 'person')}" if known else "none of the sizes asked about"
             lines.append(f"The data support this for {most}; for more than that nothing is promised.")
         lines.append(f"{self.evidence} It is an average: your people may be easier or harder to tell from strangers.")
+        lines.append(
+            "Ranges are to hold for another group of as many people, 95 times in 100; for that they are √2 times as "
+            "wide, on a logarithmic scale, as a confidence interval for these people alone."
+        )
         lines.append(
             "Relatives, twins and children are mistaken more often than these strangers were; a photo held before the "
             "camera is another matter, and not counted here."
         )
-        return lines
+        notes = [note.strip() for note in self.notes if note.strip()]
+        return lines + [note if note.endswith((".", "!", "?")) else f"{note}." for note in notes]
 
 
 def risk(
@@ -140,6 +162,7 @@ def risk(
         visits_a_day=visits_a_day,
         false_acceptances_a_year=_times(today, strangers_a_day * DAYS),
         false_rejections_a_year=None if visits_a_day is None else _times(fnir, visits_a_day * DAYS),
+        misidentified=_misidentified(calibration, tau, people, samples),
         curve=tuple(
             _row(calibration, K, fpir, tau, strangers_a_day, samples) for K in sorted({*map(int, curve), people})
         ),
@@ -147,6 +170,7 @@ def risk(
             f"This rests on {calibration.impostor_comparisons:,} comparisons of {calibration.people:,} people with "
             f"each other: {calibration.source}."
         ),
+        notes=calibration.notes,
     )
 
 
@@ -156,6 +180,11 @@ def _threshold(
     if threshold is not None or fpir is None:
         return float(threshold or 0)
     return calibration.threshold_for_fpir(fpir, people, samples_per_person=samples)
+
+
+def _misidentified(calibration: Calibration, tau: float, people: int, samples: float) -> float | None:
+    """A visitor who is enrolled is a stranger to the K - 1 others, and at most taken for one as often as strangers."""
+    return None if people == 1 else calibration.fpir(tau, people - 1, samples_per_person=samples).high
 
 
 def _row(
@@ -180,46 +209,55 @@ def _times(rate: Rate, factor: float) -> Rate:
 
 
 def _odds(rate: Rate) -> str:
-    return f"{'at most' if rate.extrapolated else 'about'} {_one_in(rate.value)}"
+    if rate.extrapolated or rate.value == 0:
+        return f"at most {_one_in(rate.high, bound=True)}"
+    return f"about {_one_in(rate.value)}"
 
 
-def _one_in(rate: float) -> str:
-    """1 stranger in 1,700, or 12 strangers in 100."""
+def _one_in(rate: float, *, bound: bool = False) -> str:
+    """1 stranger in 1,700, or 12 strangers in 100; a bound is never rounded to something rarer."""
     if rate < 0.02:
-        return f"1 stranger in {_two_digits(1 / rate):,.0f}" if rate > 0 else "no stranger"
-    return f"{_two_digits(100 * rate):,.0f} strangers in 100"
+        return f"1 stranger in {two_digits(1 / rate, toward='down' if bound else 'nearest'):,.0f}"
+    return f"{two_digits(100 * rate, toward='up' if bound else 'nearest'):,.0f} strangers in 100"
 
 
 def _odds_between(rate: Rate) -> str:
     if rate.extrapolated:
         return "extrapolated, pessimistic bound: too few strangers were mistaken to measure it"
     if rate.high < 0.02 and rate.low > 0:
-        return f"measured: 1 in {_two_digits(1 / rate.low):,.0f} to 1 in {_two_digits(1 / rate.high):,.0f}"
-    return f"measured: {_percent(rate.low)} to {_percent(rate.high)}"
+        return f"measured: 1 in {two_digits(1 / rate.low):,.0f} to 1 in {two_digits(1 / rate.high):,.0f}"
+    return f"measured: {percent(rate.low)} to {percent(rate.high)}"
 
 
 def _yearly(rate: Rate) -> str:
-    """About 4 a year (2 to 7); or about one in 3 years."""
-    most = "at most " if rate.extrapolated else "about "
+    """About 4 a year (2 to 7); or about one in 3 years (0.1 to 0.6 a year)."""
     if rate.high == 0:
         return "nobody"
-    if rate.value < 0.95:
-        years = _two_digits(1 / rate.value) if rate.value > 0 else math.inf
-        return f"{most}one in {years:,.0f} years"
-    between = "" if rate.extrapolated else f" ({_count(rate.low)} to {_count(rate.high)})"
-    return f"{most}{_count(rate.value)} a year{between}"
+    if rate.extrapolated:
+        return f"on average at most {_often(rate.high, bound=True)}"
+    if rate.value == 0:
+        return f"at most {_often(rate.high, bound=True)} (nobody was, among those measured)"
+    unit = " a year" if rate.value < _ONE else ""
+    return f"about {_often(rate.value)} ({count(rate.low)} to {count(rate.high)}{unit})"
 
 
-def _count(number: float) -> str:
-    return f"{_two_digits(number):,.0f}" if number >= 9.5 else f"{number:.2g}"
+def _often(yearly: float, *, bound: bool = False) -> str:
+    """3.7 a year, or one in 5 years."""
+    if yearly < _ONE:
+        years = count(1 / yearly, toward="down" if bound else "nearest")
+        return "one a year" if years == "1" else f"one in {years} years"
+    return f"{count(yearly, toward='up' if bound else 'nearest')} a year"
 
 
-def _percent(rate: float) -> str:
-    return f"{_two_digits(100 * rate):g} %"
+def _share(rate: Rate) -> str:
+    return f"About {percent(rate.value)}" if rate.value > 0 else f"Fewer than {percent(rate.high, toward='up')}"
 
 
-def _two_digits(number: float) -> float:
-    return float(f"{number:.2g}")
+def _so_many(number: float, what: str) -> str:
+    """A number as it was given, with its noun."""
+    if number == 1:
+        return f"one {what}" if what == "person" else f"1 {what}"
+    return f"{number:,.10g} {'people' if what == 'person' else what + 's'}"
 
 
 def _capital(text: str) -> str:
@@ -251,7 +289,7 @@ def plot(risk: Risk) -> bytes:
         _line(right, risk.curve, lambda row: row.fnir, color="tab:blue", label=name)
         left.set(yscale="log", ylabel="per stranger (FPIR)", title="Strangers taken for one of K people")
         right.set(ylabel="per visit (FNIR)", title="Own people not recognised", ylim=(0, None))
-        left.yaxis.set_major_formatter(lambda rate, _: "all" if rate == 1 else f"1 in {_two_digits(1 / rate):,.0f}")
+        left.yaxis.set_major_formatter(lambda rate, _: "all" if rate == 1 else f"1 in {two_digits(1 / rate):,.0f}")
         right.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
         for axes in (left, right):
             axes.set(xscale="log", xlabel="people enrolled, K")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,9 +47,10 @@ class _Comparisons:
     left: Integers
     right: Integers
     genuine: Floats
+    """+inf where one of the photos has no encoding."""
     owner: Integers
     samples: Integers
-    """Photos per person (P,)."""
+    """Encodings per person (P,); people without any have higher numbers in `owner`."""
 
     @property
     def impostors(self) -> int:
@@ -64,11 +65,15 @@ def calibrate(
     encoder: str,
     source: str,
     notes: Sequence[str] = (),
+    missed: Mapping[str, int] | None = None,
     seed: int = 0,
     rounds: int = 1000,
     progress: Progress | None = None,
 ) -> Calibration:
     """Measure the error rates of an encoder from all comparisons of some people's photos.
+
+    A photo in which no face was found is a visit at which nobody is recognised: each of its comparisons with the same
+    person's other photos counts as a false non-match. With other people it is not compared.
 
     Args:
         encodings: (N, D) of unit length, one a photo; no quality gate should have chosen the photos.
@@ -77,6 +82,7 @@ def calibrate(
         encoder: its name.
         source: what the photos are, in words.
         notes: what a reader must know about them.
+        missed: how many photos without an encoding there are of each person, some of whom may have no other photo.
         seed: of the bootstrap over identities.
         rounds: of the bootstrap.
         progress: is told how many photos of how many were compared.
@@ -85,10 +91,11 @@ def calibrate(
         OptionError: the arrays do not fit together, or are not unit encodings.
         CalibrationError: there are too few people, or too many photos.
     """
-    X, who = _checked(encodings, identities)
-    samples = _photos_each(who)
+    X, who, names = _checked(encodings, identities)
+    lost = _lost(missed or {}, names)
+    samples = _photos_each(who, sum(lost.values()))
     grid = _grid(X, who, seed)
-    found = _compare(X, who, samples, grid[-1], progress)
+    found = _with_misses(_compare(X, who, samples, grid[-1], progress), lost)
     fmr, low, high, first, begin = _false_matches(found, grid, seed, rounds)
     miss, miss_low, miss_high = _false_non_matches(found, grid, seed, rounds)
     spread = _spread(X, who, grid, first)
@@ -110,17 +117,17 @@ def calibrate(
         source=source,
         notes=tuple(notes),
         people=len(samples),
-        photos=len(X),
+        photos=len(X) + sum(lost.values()),
         impostor_comparisons=found.impostors,
-        genuine_people=int((samples > 1).sum()),
+        genuine_people=len(np.unique(found.owner)),
         genuine_comparisons=len(found.genuine),
         seed=seed,
         table=table,
     )
 
 
-def _photos_each(who: Integers) -> Integers:
-    """How many photos there are of each person; CalibrationError if too few to measure anything, or too many."""
+def _photos_each(who: Integers, lost: int) -> Integers:
+    """How many encodings there are of each person; CalibrationError if too few to measure anything, or too many."""
     samples = np.bincount(who)
     several = int((samples > 1).sum())
     if len(samples) < FEWEST_PEOPLE or several < FEWEST_GENUINE:
@@ -129,9 +136,10 @@ def _photos_each(who: Integers) -> Integers:
             f"got {len(samples)} people, {several} of them with two photos or more. Fewer cannot show how often "
             "strangers are mistaken: add people, or use the calibration that is shipped."
         )
-    if len(who) > MOST_PHOTOS:
+    if len(who) + lost > MOST_PHOTOS:
         raise CalibrationError(
-            f"Expected at most {MOST_PHOTOS:,} photos; got {len(who):,}. Take a part of the people, drawn at random."
+            f"Expected at most {MOST_PHOTOS:,} photos; got {len(who) + lost:,}. Take a part of the people, drawn at "
+            "random."
         )
     return samples
 
@@ -141,7 +149,7 @@ def nearest_strangers(encodings: Encodings, identities: Sequence[str], count: in
 
     Somebody should look at them before a calibration: the same face twice is a wrong label, not a false match.
     """
-    X, who = _checked(encodings, identities)
+    X, who, _ = _checked(encodings, identities)
     best: list[tuple[int, int, float]] = []
     for start, d in _blocks(X):
         i, j = np.nonzero(who[start : start + len(d), None] != who[None, :])
@@ -155,7 +163,8 @@ def nearest_strangers(encodings: Encodings, identities: Sequence[str], count: in
 # ---- comparisons -----------------------------------------------------------------------------------------------------
 
 
-def _checked(encodings: Encodings, identities: Sequence[str]) -> tuple[NDArray[np.float32], Integers]:
+def _checked(encodings: Encodings, identities: Sequence[str]) -> tuple[NDArray[np.float32], Integers, list[str]]:
+    """The encodings, the number of each one's person, and the people's names by their numbers."""
     X = np.asarray(encodings, dtype=np.float32)
     if X.ndim != 2 or len(X) != len(identities) or not len(X):
         raise OptionError(f"Expected encodings (N, D) and N identities; got {X.shape} and {len(identities)}.")
@@ -163,10 +172,19 @@ def _checked(encodings: Encodings, identities: Sequence[str]) -> tuple[NDArray[n
         wrong = np.count_nonzero(~(np.abs(np.linalg.norm(X, axis=1) - 1) < 1e-3))
     if wrong:
         raise OptionError(
-            f"Expected encodings of length 1; {wrong} of {len(X)} are not. Leave out photos in which no face was found."
+            f"Expected encodings of length 1; {wrong} of {len(X)} are not. Count photos in which no face was found as "
+            "missed instead."
         )
-    _, who = np.unique(np.asarray(identities, dtype=object).astype(str), return_inverse=True)
-    return np.ascontiguousarray(X), who.astype(np.int64)
+    names, who = np.unique(np.asarray(identities, dtype=object).astype(str), return_inverse=True)
+    return np.ascontiguousarray(X), who.astype(np.int64), names.tolist()
+
+
+def _lost(missed: Mapping[str, int], names: Sequence[str]) -> dict[int, int]:
+    """How many photos without an encoding there are, by the person's number; those without any encoding come last."""
+    if any(count < 0 for count in missed.values()):
+        raise OptionError("Expected how many photos of each person have no encoding; got a number below 0.")
+    numbers = {name: number for number, name in enumerate(names)}
+    return {numbers.setdefault(name, len(numbers)): count for name, count in sorted(missed.items()) if count}
 
 
 def _blocks(X: NDArray[np.float32], size: int = 512) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -202,6 +220,17 @@ def _compare(
     d, left, right = map(np.concatenate, zip(*near, strict=True))
     own, owner = map(np.concatenate, zip(*genuine, strict=True))
     return _Comparisons(d.astype(np.float64), left, right, own.astype(np.float64), owner, samples)
+
+
+def _with_misses(found: _Comparisons, lost: Mapping[int, int]) -> _Comparisons:
+    """With the genuine comparisons of photos that have no encoding: they match at no threshold."""
+    owners = []
+    for person, count in lost.items():
+        encodings = int(found.samples[person]) if person < len(found.samples) else 0
+        owners.append(np.full(encodings * count + count * (count - 1) // 2, person, np.int64))
+    owner = np.concatenate([found.owner, *owners])
+    genuine = np.append(found.genuine, np.full(len(owner) - len(found.owner), np.inf))
+    return replace(found, genuine=genuine, owner=owner)
 
 
 # ---- rates -----------------------------------------------------------------------------------------------------------

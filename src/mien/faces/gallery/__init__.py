@@ -17,7 +17,18 @@ from pathlib import Path
 from mien.errors import MissingExtra, OptionError
 from mien.faces.gallery.base import Gallery, NewPerson, News, Person, Receipt, Sample, Stamp
 
-__all__ = ["Gallery", "NewPerson", "News", "Person", "Receipt", "Sample", "Stamp", "gallery_path", "open_gallery"]
+__all__ = [
+    "Gallery",
+    "NewPerson",
+    "News",
+    "Person",
+    "Receipt",
+    "Sample",
+    "Stamp",
+    "describe_gallery",
+    "gallery_path",
+    "open_gallery",
+]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -33,11 +44,29 @@ def open_gallery(url: str | Path, *, encoder: str, dimension: int, key: bytes | 
     file that is no gallery, is one of a newer version, or holds another encoder's encodings.
     """
     path = gallery_path(url)
-    if importlib.util.find_spec("cryptography") is None:
-        raise MissingExtra("A gallery", "faces")
+    _check_extra()
     from mien.faces.gallery.sqlite import SqliteGallery
 
     return SqliteGallery(path, encoder=encoder, dimension=dimension, key=key)
+
+
+def describe_gallery(url: str | Path) -> tuple[str, int] | None:
+    """The encoder's name and the dimension of a gallery, read without its key; None if there is no gallery yet.
+
+    Enough to open it with `open_gallery` where no face is looked at, so that no network has to be loaded. Neither is
+    authenticated before the gallery is opened. Raises OptionError for an unknown kind of address, GalleryError for a
+    file that is no gallery or cannot be read.
+    """
+    path = gallery_path(url)
+    _check_extra()
+    from mien.faces.gallery.store import describe
+
+    return describe(path)
+
+
+def _check_extra() -> None:
+    if importlib.util.find_spec("cryptography") is None:
+        raise MissingExtra("A gallery", "faces")
 
 
 def gallery_path(url: str | Path) -> Path:

@@ -122,8 +122,9 @@ class Gallery(Protocol):
 
     A store is opened by `mien.faces.gallery.open_gallery`. Every verb that writes is done wholly or not at all, and has
     reached the disk when it returns. Any verb may raise GalleryError (GalleryBusy while another process writes;
-    WrongKey if another process changed the key meanwhile). Names are kept as they are given, and compared without
-    regard to case and to how accents are encoded (Unicode NFC, case-folded).
+    WrongKey if another process changed the key meanwhile; also if the gallery was removed, replaced or put back to an
+    older state while it was open: then it answers nothing until it is opened again). Names are kept as they are given,
+    and compared without regard to case and to how accents are encoded (Unicode NFC, case-folded).
     """
 
     @property
@@ -162,9 +163,17 @@ class Gallery(Protocol):
         ...
 
     def add_samples(
-        self, person: Person | str, encodings: Encodings, *, photos: Sequence[bytes] | None = None
+        self,
+        person: Person | str,
+        encodings: Encodings,
+        *,
+        consent: str | None = None,
+        photos: Sequence[bytes] | None = None,
     ) -> Person:
-        """Add encodings (n, D) to somebody enrolled, given as a record or a name."""
+        """Add encodings (n, D) to somebody enrolled, given as a record or a name.
+
+        consent: a note that replaces the one there is; None keeps that.
+        """
         ...
 
     def people(self) -> list[Person]:
@@ -206,8 +215,9 @@ class Gallery(Protocol):
     def rotate_key(self, new_key: bytes | None = None) -> Path | None:
         """Encrypt everything under another key (32 bytes; a random one if the key lies in a key file).
 
-        Returns the key file that holds it, or None if the caller keeps the key. At every moment the old or the new key
-        opens the gallery.
+        If the present key is in the environment variable MIEN_KEY, the new one may be in MIEN_NEW_KEY. Returns the key
+        file that holds it, or None if the caller keeps the key. At every moment the old or the new key opens the
+        gallery.
         """
         ...
 

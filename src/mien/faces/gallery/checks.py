@@ -14,6 +14,14 @@ LONGEST_NAME = 200
 LONGEST_CONSENT = 10_000
 _INVISIBLE = "ZC"  # Unicode's major classes of separators, and of control, format and unassigned characters
 _BREAKING = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
+# Two names that differ in these look the same. Not among them: the zero-width joiner and non-joiner (emoji, Persian,
+# Indian scripts), direction marks (Arabic, Hebrew) and variation selectors (emoji, Japanese names).
+_DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # embeddings, overrides, isolates
+# Soft hyphen, grapheme joiner, Mongolian vowel separator, zero-width space, word joiner and invisible operators, old
+# format controls, Hangul fillers, byte order mark, tags.
+_NO_WIDTH = (0xAD, 0x34F, 0x180E, 0x200B, *range(0x2060, 0x2065), *range(0x206A, 0x2070), 0x3164, 0xFEFF, 0xFFA0)
+_TAGS = (0xE0001, *range(0xE0020, 0xE0080))
+_HIDDEN = frozenset(map(chr, (*_DIRECTION, *_NO_WIDTH, *_TAGS)))
 
 
 def check_name(name: str) -> None:
@@ -29,6 +37,11 @@ def check_name(name: str) -> None:
             raise OptionError(
                 f"Expected a name on one line, but got {name!r} with the control character {c!r}; leave it out."
             )
+        if c in _HIDDEN:
+            raise OptionError(
+                f"Expected a name that shows what it is, but got {name!r} with the invisible character {_called(c)}; "
+                "leave it out."
+            )
 
 
 def same_name(name: str) -> str:
@@ -37,7 +50,7 @@ def same_name(name: str) -> str:
 
 
 def check_consent(consent: str | None) -> None:
-    """Raise OptionError for a consent note that is too long or no text."""
+    """Raise OptionError for a consent note that is too long, or not one line of text that shows what it is."""
     if consent is None:
         return
     if len(consent) > LONGEST_CONSENT:
@@ -45,8 +58,20 @@ def check_consent(consent: str | None) -> None:
             f"Expected a consent note of at most {LONGEST_CONSENT:,} characters, but got {len(consent):,}; shorten it, "
             "or say where the whole text is kept."
         )
-    if any(unicodedata.category(c) == "Cs" for c in consent):
-        raise OptionError("Expected a consent note in Unicode, but got one with undecodable bytes; type it anew.")
+    for place, c in enumerate(consent, 1):
+        category = unicodedata.category(c)
+        if category == "Cs":
+            raise OptionError("Expected a consent note in Unicode, but got one with undecodable bytes; type it anew.")
+        if category in _BREAKING or c in _HIDDEN:
+            kind = "control" if category in _BREAKING else "invisible"
+            raise OptionError(
+                f"Expected a consent note on one line, but its character {place:,} is the {kind} character "
+                f"{_called(c)}; leave it out."
+            )
+
+
+def _called(c: str) -> str:
+    return f"U+{ord(c):04X} ({unicodedata.name(c, repr(c))})"
 
 
 def checked_encodings(encodings: NDArray[np.floating], dimension: int) -> Encodings:

@@ -8,8 +8,10 @@ deleted, but now and then leaves a piece of it in a page that was reorganised ea
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -51,19 +53,90 @@ def connect(path: Path) -> sqlite3.Connection | None:
         raise
 
 
-def create(path: Path) -> sqlite3.Connection:
-    """Open an empty file for a new gallery, readable by its owner alone; its folder is made where it is missing."""
+def make_file(path: Path) -> bool:
+    """Make an empty file for a new gallery, readable by its owner alone, and its folder; False if there is a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # A file that is there is not opened: closing it would drop the locks that this process has on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
+        if isinstance(error, FileExistsError) and status(path) is not None:
+            return False
         raise GalleryError(
-            f"Expected to write the gallery “{path}”, but got: {error.strerror}; choose a place that is writable."
+            f"Expected to write the gallery “{shown(path)}”, but got: {error.strerror}; choose a place that is "
+            "writable."
         ) from error
+    return True
+
+
+def connect_empty(path: Path) -> sqlite3.Connection:
+    """Open an empty file to make a gallery in it."""
     connection = _open(path, "mode=rw")
-    for pragma in (f"page_size={_PAGE_BYTES}", *_PRAGMAS):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
+    try:
+        for pragma in (f"page_size={_PAGE_BYTES}", *_PRAGMAS):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def discard_empty(connection: sqlite3.Connection, path: Path, made: os.stat_result) -> None:
+    """Remove the file of a first enrolment that came to nothing, if it is that file still, and empty.
+
+    Under the lock: another process that waits to make the gallery in this file finds out that it has no name any more.
+    """
+    with contextlib.suppress(sqlite3.Error, OSError, GalleryError):
+        connection.execute("PRAGMA journal_mode=MEMORY")  # a journal beside the file would outlive its name
+        connection.execute("BEGIN IMMEDIATE")
+        if check_same_file(path, made).st_size == 0:
+            path.unlink()
+        connection.execute("ROLLBACK")
+
+
+def status(path: Path) -> os.stat_result | None:
+    """What the system says about a gallery's file; None if there is none, GalleryError if nobody can say."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _unreachable(path, error) from error
+
+
+def check_same_file(path: Path, opened: os.stat_result) -> os.stat_result:
+    """Raise GalleryError unless the file that was opened still lies at `path`; return what the system says about it.
+
+    An open file lives on without its name: who went on with it would answer from a gallery that was taken away, and
+    write into nothing.
+    """
+    found = status(path)
+    # Windows does not let anybody remove an open file; where it knows no numbers of files they are 0.
+    if found is None or (found.st_ino and (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino)):
+        raise replaced(path)
+    return found
+
+
+def replaced(path: Path) -> GalleryError:
+    """The error for a file that is not the one that was opened."""
+    return GalleryError(
+        f"Expected the gallery “{path}” as it was opened, but it was replaced or removed while it was open; open it "
+        "again."
+    )
+
+
+def shown(path: Path) -> str:
+    """A path as it fits into a sentence."""
+    text = str(path)
+    return text if len(text) <= 300 else f"{text[:100]}…{text[-100:]}"
+
+
+def _unreachable(path: Path, error: Exception) -> GalleryError:
+    reason = getattr(error, "strerror", None) or error
+    return GalleryError(
+        f"Expected to reach the gallery “{shown(path)}”, but got: {reason}; check its name, its folder and who may "
+        "open them."
+    )
 
 
 @contextmanager
@@ -92,9 +165,11 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def one_sentence(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into the gallery's."""
+    """Turn the errors of SQLite and the system into the gallery's."""
     try:
         yield
+    except OSError as error:
+        raise _unreachable(path, error) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the lower byte is the kind
         if code in _BUSY:
@@ -107,6 +182,8 @@ def one_sentence(path: Path) -> Iterator[None]:
                 f"Expected room for the gallery “{path}”, but the disk is full; nothing was changed, make room and try "
                 "again."
             ) from error
+        if code in (sqlite3.SQLITE_IOERR, *_READ_ONLY) and status(path) is None:
+            raise replaced(path) from error
         if code in _READ_ONLY:
             raise GalleryError(
                 f"Expected to write to the gallery “{path}”, but the file, its folder or the disk is read-only; "
@@ -122,11 +199,12 @@ def one_sentence(path: Path) -> Iterator[None]:
 
 def _is_gallery(path: Path) -> bool:
     """False if there is no file yet, or an empty one; GalleryError if it is something else than a gallery."""
-    if not path.exists():
+    found_there = status(path)
+    if found_there is None:
         return False
-    if path.is_dir():
+    if stat.S_ISDIR(found_there.st_mode):
         raise GalleryError(f"Expected the gallery's file, but “{path}” is a folder; name a file in it.")
-    if path.stat().st_size == 0:
+    if found_there.st_size == 0:
         return False
     # Not by reading the file ourselves: closing it would drop the locks that other connections of this process hold.
     try:

@@ -5,6 +5,9 @@ copies the gallery's folder (a backup, a share) must not get the key with it. It
 
 A new key is first written as `GALLERY-ID.key.new` and takes the old one's name only when the gallery is encrypted
 under it; `find_key` tries both, so that the key survives a crash at any moment.
+
+A key in MIEN_KEY is changed by setting MIEN_NEW_KEY, written the same way, to the new one for the one call of
+`rotate_key`; from then on it belongs into MIEN_KEY. Nothing is written anywhere: who set the variables keeps the keys.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from mien.errors import GalleryError, WrongKey
 from mien.faces.gallery.crypto import KEY_BYTES
 
 VARIABLE = "MIEN_KEY"
+NEW_VARIABLE = "MIEN_NEW_KEY"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ def keys_folder() -> Path:
 def key_file(gallery_id: str, gallery: Path) -> Path:
     """The key file of a gallery (it need not exist); GalleryError if it would lie beside the gallery."""
     folder = keys_folder()
-    if folder.resolve() == gallery.resolve().parent:
+    # Unlike Path.resolve, realpath has no errors of its own; a path that cannot be is told by who opens it.
+    if Path(os.path.realpath(folder)) == Path(os.path.realpath(gallery)).parent:
         raise GalleryError(
             f"Expected the gallery in another folder than its key, but both would lie in “{folder}”; move the gallery "
             f"elsewhere, or keep its key in the environment variable {VARIABLE}."
@@ -73,15 +78,15 @@ def parse_key(text: str, where: str) -> bytes:
     if len(key) != KEY_BYTES:
         raise WrongKey(
             f"Expected {KEY_BYTES} bytes as {2 * KEY_BYTES} hexadecimal digits or in base64 in {where}, but got "
-            f"{len(text)} characters that are neither; put the gallery's key there."
+            f"{len(text)} characters that are neither; put a key there."
         )
     return key
 
 
-def environment_key() -> bytes | None:
-    """The key in MIEN_KEY, or None."""
-    text = os.environ.get(VARIABLE)
-    return parse_key(text, f"the environment variable {VARIABLE}") if text else None
+def environment_key(variable: str = VARIABLE) -> bytes | None:
+    """The key in MIEN_KEY, or in another variable; None if that is not set, or empty."""
+    text = os.environ.get(variable)
+    return parse_key(text, f"the environment variable {variable}") if text else None
 
 
 def find_key(fits: Callable[[bytes], bool], *, gallery_id: str, gallery: Path) -> Key:
@@ -101,7 +106,7 @@ def find_key(fits: Callable[[bytes], bool], *, gallery_id: str, gallery: Path) -
             return Key(key, "file")
         if (reason := f"the one in “{candidate}” does not fit") not in tried:
             tried.append(reason)
-    if not path.exists():
+    if not _is_there(path):
         tried.append(f"there is no key file “{path}”")
     raise WrongKey(
         f"Expected the key of the gallery “{gallery}”, but {' and '.join(tried)}; bring the key file back from where "
@@ -121,7 +126,7 @@ def stage(gallery_id: str, gallery: Path, *, current: bytes, new: bytes) -> Path
     """Write a new key beside the old key file, before the gallery is encrypted under it; return the key file's path."""
     path = key_file(gallery_id, gallery)
     staged = _staged(path)
-    if staged.exists():
+    if _is_there(staged):
         if _read(staged) == current:  # a rotation that was done, but for the file's name
             promote(path)
         else:  # one that never came to its end: nothing is encrypted under that key
@@ -144,6 +149,16 @@ def promote(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return True
+
+
 def _staged(path: Path) -> Path:
     return path.with_name(path.name + ".new")
 
@@ -161,9 +176,7 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise WrongKey(
-            f"Expected to read the key file “{path}”, but got: {error.strerror}; check the file and its owner."
-        ) from error
+        raise _unreadable(path, error) from error
     return parse_key(text, f"“{path}”")
 
 
@@ -188,6 +201,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unreadable(path: Path, error: OSError) -> WrongKey:
+    return WrongKey(f"Expected to read the key file “{path}”, but got: {error.strerror}; check the file and its owner.")
 
 
 def _unwritable(path: Path, error: OSError) -> GalleryError:

@@ -33,13 +33,17 @@ def insert_person(connection: sqlite3.Connection, vault: Vault, new: NewPerson) 
             f"Expected a new name, but “{taken[1].name}” is enrolled already; add photos to this person with --add, or "
             "choose another name."
         )
-    content = json.dumps({"name": new.name, "consent": new.consent}).encode()
+    person = Person(identity.hex(), new.name, enrolled, new.consent, len(new.encodings))
     row = connection.execute(
         "INSERT INTO person (id, name_index, enrolled, sealed) VALUES (?, ?, ?, ?)",
-        (identity, index, to_micros(enrolled), vault.seal("person", identity.hex(), content)),
+        (identity, index, to_micros(enrolled), _sealed(vault, person)),
     )
-    person = Person(identity.hex(), new.name, enrolled, new.consent, len(new.encodings))
     return int(row.lastrowid or 0), person
+
+
+def update_person(connection: sqlite3.Connection, vault: Vault, number: int, person: Person) -> None:
+    """Write the consent note of a person, the row's number given, in the place of the old one."""
+    connection.execute("UPDATE person SET sealed = ? WHERE number = ?", (_sealed(vault, person), number))
 
 
 def insert_samples(
@@ -110,6 +114,10 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """The moment in UTC, of microseconds since 1970."""
     return _EPOCH + micros * _MICROSECOND
+
+
+def _sealed(vault: Vault, person: Person) -> bytes:
+    return vault.seal("person", person.id, json.dumps({"name": person.name, "consent": person.consent}).encode())
 
 
 def _opened(vault: Vault, row: tuple[int, bytes, int, bytes, int]) -> tuple[int, Person]:

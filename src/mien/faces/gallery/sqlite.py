@@ -18,13 +18,8 @@ from mien.faces.gallery import blocks, rows
 from mien.faces.gallery.base import NewPerson, News, Person, Receipt, Sample, Stamp
 from mien.faces.gallery.checks import check_consent, check_name, checked_encodings
 from mien.faces.gallery.crypto import Vault
-from mien.faces.gallery.store import Opened, Store
+from mien.faces.gallery.store import STAMP, Opened, Store
 from mien.faces.records import Encodings
-
-_STAMP = (
-    "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'sample'), 0), "
-    "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'forgotten'), 0)"
-)
 
 
 class SqliteGallery:
@@ -87,17 +82,27 @@ class SqliteGallery:
         return added
 
     def add_samples(
-        self, person: Person | str, encodings: Encodings, *, photos: Sequence[bytes] | None = None
+        self,
+        person: Person | str,
+        encodings: Encodings,
+        *,
+        consent: str | None = None,
+        photos: Sequence[bytes] | None = None,
     ) -> Person:
-        """Add encodings (n, D) to somebody enrolled, given as a record or a name."""
+        """Add encodings (n, D) to somebody enrolled, given as a record or a name; a new note replaces the old one."""
         encodings = checked_encodings(encodings, self.dimension)
+        check_consent(consent)
         if not len(self):
             raise _nobody(person)
         with self._store.writing() as opened:
             number, known = _known(opened, person)
             added = rows.insert_samples(*opened, (number, known.id), encodings, photos or ())
             blocks.append(*opened, added)
-        return replace(known, samples=known.samples + len(encodings))
+            known = replace(known, samples=known.samples + len(encodings))
+            if consent is not None:
+                known = replace(known, consent=consent)
+                rows.update_person(*opened, number, known)
+        return known
 
     def forget(self, name: str) -> Receipt:
         """Remove somebody without a trace; GalleryError if nobody has this name."""
@@ -191,14 +196,14 @@ class SqliteGallery:
     def changes(self) -> Stamp:
         """The state of the encodings; cheap enough to be asked for before every identification."""
         with self._store.connected() as connection:
-            return Stamp(*connection.execute(_STAMP).fetchone()) if connection else Stamp(0, 0)
+            return Stamp(*connection.execute(STAMP).fetchone()) if connection else Stamp(0, 0)
 
     def news(self, since: Stamp) -> News:
         """What has changed since a stamp, so that nobody has to read a large gallery again for one new face."""
         stamp, parts, forgotten = Stamp(0, 0), [blocks.none(self.dimension)], ()
         with self._store.reading() as opened:
             if opened:
-                stamp = Stamp(*opened.connection.execute(_STAMP).fetchone())
+                stamp = Stamp(*opened.connection.execute(STAMP).fetchone())
                 parts.extend(blocks.read_after(*opened, since.samples))
                 gone = "SELECT lower(hex(person)) FROM forgotten WHERE id > ? ORDER BY id"
                 forgotten = tuple(i for (i,) in opened.connection.execute(gone, (since.forgotten,)))

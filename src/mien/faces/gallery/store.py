@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import sqlite3
 import threading
@@ -14,10 +15,27 @@ from typing import Any, NamedTuple
 
 from mien.errors import GalleryError, OptionError, WrongKey
 from mien.faces.gallery import keys
-from mien.faces.gallery.connection import APPLICATION_ID, connect, create, one_sentence, reading, writing
+from mien.faces.gallery.connection import (
+    APPLICATION_ID,
+    check_same_file,
+    connect,
+    connect_empty,
+    discard_empty,
+    make_file,
+    one_sentence,
+    reading,
+    replaced,
+    status,
+    writing,
+)
 from mien.faces.gallery.crypto import KEY_BYTES, Vault
-from mien.faces.gallery.migrations import MIGRATIONS, migrate
+from mien.faces.gallery.migrations import MIGRATIONS, check_version, migrate
 
+STAMP = (
+    "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'sample'), 0), "
+    "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'forgotten'), 0)"
+)
+"""The last ids given to a sample and to somebody forgotten; neither ever goes down."""
 _AUDIT = ("secret", "audit")
 
 
@@ -31,6 +49,8 @@ class Opened(NamedTuple):
 class Store:
     """One gallery file, opened when it is there, made at the first writing; threads take turns.
 
+    Before every question it makes sure that the file is still the one that was opened.
+
     The `meta` table holds: `id`, `encoder`, `dimension`; `check`, the key check value; `audit`, the sealed secret
     of the audit log; and `sweep` while the file's free space has yet to be rebuilt, with a random value, so that nobody
     ticks off a task that came after their own.
@@ -41,11 +61,15 @@ class Store:
             raise WrongKey(f"Expected a key of {KEY_BYTES} bytes, but got {len(key)}; pass the gallery's key.")
         if dimension < 1 or not encoder:
             raise OptionError(f"Expected an encoder and its dimension, but got {encoder!r} and {dimension}; name them.")
-        self.path, self.encoder, self.dimension = path, encoder, dimension
+        with one_sentence(path):  # where the present folder was removed
+            self.path = path.absolute()  # the program may change its folder while the gallery is open
+        self.encoder, self.dimension = encoder, dimension
         self.key_created: Path | None = None
         self._given = key
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._seen: os.stat_result | None = None  # the file that is open, as of the last look
+        self._last = (0, 0)  # STAMP, as of the last look
         self._closed = False
         self._id = ""
         self._key: keys.Key | None = None
@@ -63,20 +87,45 @@ class Store:
         with self._lock, one_sentence(self.path):
             if self._closed:
                 raise GalleryError(f"Expected an open gallery, but “{self.path}” was closed; open it again.")
-            if self._connection is None and (connection := connect(self.path)) is not None:
-                try:
-                    migrate(connection, self.path)
-                    with reading(connection):
-                        self._unlock(connection)
-                except BaseException:
-                    connection.close()
-                    raise
-                self._connection = connection
-                if get_meta(connection, "sweep") is not None:
-                    # It stays noted; a gallery that is busy or on a full disk can be read all the same.
-                    with contextlib.suppress(GalleryError):
-                        self.sweep()
+            if self._connection is None:
+                self._open()
+            self._check_file()
             yield self._connection
+
+    def _open(self) -> None:
+        seen = status(self.path)
+        connection = None if seen is None else connect(self.path)
+        if connection is None:
+            return
+        try:
+            migrate(connection, self.path)
+            with reading(connection):
+                self._unlock(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._seen, self._last = connection, seen, connection.execute(STAMP).fetchone()
+        if get_meta(connection, "sweep") is not None:
+            # It stays noted; a gallery that is busy or on a full disk can be read all the same.
+            with contextlib.suppress(GalleryError):
+                self.sweep()
+
+    def _check_file(self) -> None:
+        """Raise GalleryError if the file is gone, another one, another gallery's, or was put back to an older state."""
+        if self._connection is None or self._seen is None:
+            return
+        found = check_same_file(self.path, self._seen)
+        if self._connection.in_transaction or found.st_mtime_ns == self._seen.st_mtime_ns:
+            return
+        # Another gallery may have been written into the very same file. SQLite keeps the pages it has read if that
+        # one happens to have counted as many changes.
+        self._connection.execute("PRAGMA shrink_memory")
+        last = None if found.st_size == 0 else self._connection.execute(STAMP).fetchone()
+        if last is None or get_meta(self._connection, "id") != self._id:
+            raise replaced(self.path)
+        if last[0] < self._last[0] or last[1] < self._last[1]:
+            raise replaced(self.path)
+        self._seen, self._last = found, last
 
     @contextmanager
     def reading(self) -> Iterator[Opened | None]:
@@ -95,20 +144,34 @@ class Store:
             if connection is not None:
                 with writing(connection):
                     yield Opened(connection, self._unlock(connection))
+                    self._check_file()
                 return
-            connection = create(self.path)
+            made = make_file(self.path)
+            if (seen := status(self.path)) is None:
+                raise replaced(self.path)
+            connection = connect_empty(self.path)
             try:
                 with writing(connection):
+                    check_same_file(self.path, seen)  # who made it may have given up, and taken it away
                     if _is_empty(connection):
                         self._make(connection)
                     yield Opened(connection, self._unlock(connection))
+                    check_same_file(self.path, seen)
             except BaseException:
-                if self.key_created is not None and _is_empty(connection):
-                    self.key_created.unlink(missing_ok=True)
-                    self.key_created = None
-                connection.close()
+                self._give_up(connection, seen if made else None)
                 raise
-            self._connection = connection
+            self._connection, self._seen, self._last = connection, seen, (0, 0)
+
+    def _give_up(self, connection: sqlite3.Connection, made: os.stat_result | None) -> None:
+        """Leave nothing of a first writing that failed: no key, and no file, if this object made it."""
+        try:
+            if self.key_created is not None and _is_empty(connection):
+                self.key_created.unlink(missing_ok=True)
+                self.key_created = None
+            if made is not None:
+                discard_empty(connection, self.path, made)
+        finally:
+            connection.close()
 
     def rotate(self, new_key: bytes | None, reseal: Callable[[sqlite3.Connection, Vault, Vault], None]) -> Path | None:
         """Let `reseal` write everything under another key, in one transaction; return the key file that holds it."""
@@ -118,10 +181,13 @@ class Store:
             path = None
             with self.writing() as (_, old):
                 key = self._key
+                if new_key is None and key is not None and key.source == "environment":
+                    new_key = keys.environment_key(keys.NEW_VARIABLE)
                 if key is None or (key.source != "file" and new_key is None):
                     raise OptionError(
                         "Expected the new key, because the present one was not taken from a key file; pass 32 random "
-                        "bytes, and keep them."
+                        f"bytes, or, if the present one is in {keys.VARIABLE}, set the environment variable "
+                        f"{keys.NEW_VARIABLE} to the new one (openssl rand -hex {KEY_BYTES} makes one), and keep it."
                     )
                 value = secrets.token_bytes(KEY_BYTES) if new_key is None else new_key
                 new = self._vault_of(value)
@@ -200,6 +266,8 @@ class Store:
             raise GalleryError(f"Expected a gallery, but “{self.path}” is an empty shell of one; choose another path.")
         if self._vault is not None and self._vault.fits(check):
             return self._vault
+        if self._connection is not None and get_meta(connection, "id") != self._id:
+            raise replaced(self.path)
         self._id = get_meta(connection, "id")
         encoder, dimension = get_meta(connection, "encoder"), get_meta(connection, "dimension")
         if (encoder, dimension) != (self.encoder, self.dimension):
@@ -226,6 +294,20 @@ class Store:
 
     def _vault_of(self, key: bytes) -> Vault:
         return Vault(key, gallery_id=self._id, encoder=self.encoder, dimension=self.dimension)
+
+
+def describe(path: Path) -> tuple[str, int] | None:
+    """The encoder's name and the dimension that a gallery's file tells without its key; None if there is no gallery."""
+    with one_sentence(path), contextlib.ExitStack() as stack:
+        connection = connect(path)
+        if connection is None:
+            return None
+        stack.callback(connection.close)
+        check_version(connection, path)
+        encoder, dimension = get_meta(connection, "encoder"), get_meta(connection, "dimension")
+    if not isinstance(encoder, str) or not isinstance(dimension, int):
+        raise GalleryError(f"Expected a gallery, but “{path}” is an empty shell of one; choose another path.")
+    return encoder, dimension
 
 
 def get_meta(connection: sqlite3.Connection, name: str) -> Any:
