@@ -42,7 +42,7 @@ def mien(tmp_path, monkeypatch):
     """A function: exit code and output of `mien faces …`, in a home of its own."""
     for name, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data"), ("HOME", "home")):
         monkeypatch.setenv(name, str(tmp_path / folder))
-    for name in ("MIEN_KEY", "MIEN_GALLERY"):
+    for name in ("MIEN_KEY", "MIEN_NEW_KEY", "MIEN_GALLERY"):
         monkeypatch.delenv(name, raising=False)
     runner = CliRunner()
 
@@ -256,6 +256,28 @@ def test_a_gallery_without_its_key_opens_to_nobody(mien, photos, tmp_path):
     code, text = mien("identify", photos / "again.jpg")
     assert code == 1
     assert "there is no key file" in text
+
+
+def test_a_key_in_the_environment_is_changed_through_the_environment(mien, photos, monkeypatch):
+    monkeypatch.setenv("MIEN_KEY", "11" * 32)
+    assert "A new key" not in mien("enroll", "Eileen", photos / "eileen.png")[1]
+    code, text = mien("rotate-key")
+    assert code == 2
+    assert "MIEN_NEW_KEY" in text
+    monkeypatch.setenv("MIEN_NEW_KEY", "22" * 32)
+    assert "Put it into MIEN_KEY now" in mien("rotate-key")[1]
+    assert mien("people")[0] == 1
+    monkeypatch.setenv("MIEN_KEY", "22" * 32)
+    assert "Eileen" in mien("people")[1]
+
+
+def test_a_missing_head_is_told(mien, photos, tmp_path):
+    mien("enroll", "Eileen", photos / "eileen.png")
+    (head,) = (tmp_path / "config").rglob("*.head")
+    head.unlink()
+    assert "cut from its end would not show" in mien("audit", "verify")[1]
+    mien("identify", photos / "again.jpg")
+    assert "Its head was missing once" in mien("audit", "verify")[1]
 
 
 def test_an_edit_of_the_log_is_found(mien, photos, tmp_path):

@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    for name in ("MIEN_KEY", "MIEN_GALLERY"):
+    for name in ("MIEN_KEY", "MIEN_NEW_KEY", "MIEN_GALLERY"):
         monkeypatch.delenv(name, raising=False)
     astronaut = Image.fromarray(skimage.data.astronaut())
     hopper = next(f for f in importlib.metadata.files("matplotlib") if f.name == "grace_hopper.jpg")

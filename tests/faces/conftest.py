@@ -46,8 +46,8 @@ def home(tmp_path, monkeypatch):
     """A user's folders of their own, and no key in the environment."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv("MIEN_KEY", raising=False)
-    monkeypatch.delenv("MIEN_GALLERY", raising=False)
+    for name in ("MIEN_KEY", "MIEN_NEW_KEY", "MIEN_GALLERY"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 

@@ -48,6 +48,15 @@ def small_blocks(monkeypatch):
 # the log's secret
 
 
+@pytest.mark.parametrize("twin", ["Gra\u200dce", "Grace\u200e", "Grace\ufe0f"])
+def test_a_name_that_looks_the_same_is_the_same(open_store, twin):
+    gallery = open_store()
+    gallery.add_person("Grace", unit(1))
+    with pytest.raises(NameTaken):
+        gallery.add_person(twin, unit(1))
+    assert gallery.find(twin).name == "Grace"
+
+
 def test_the_logs_secret_is_there_with_the_first_person_and_outlives_a_change_of_key(open_store):
     gallery = open_store()
     assert gallery.audit_key is None

@@ -214,7 +214,10 @@ def rotate_key(**values: Any) -> None:
 
     with opened_gallery(values) as gallery:
         place = ledger.rotate_key(gallery)
-    click.echo("The gallery has a new key" + (": the one in MIEN_NEW_KEY" if place is None else f": {place}"))
+    if place is None:
+        click.echo("The gallery has a new key: the one in MIEN_NEW_KEY. Put it into MIEN_KEY now, and keep a copy.")
+    else:
+        click.echo(f"The gallery has a new key: {place}")
     click.echo("Copies of the old key, and backups made before, are of no use any more: make new ones.")
 
 

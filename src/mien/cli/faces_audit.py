@@ -57,10 +57,18 @@ def verify(ctx: click.Context, /, as_json: bool, **values: Any) -> None:
     with opened_gallery(values) as gallery:
         report, headed = verify_log(gallery)
     if as_json:
-        about = {"entries": report.entries, "repairs": report.repairs, "digest": report.head.digest, "head": headed}
+        about: dict[str, Any] = {"entries": report.entries, "repairs": report.repairs, "heads_missing": report.heads_missing}
+        about |= {"digest": report.head.digest, "head": headed}
         click.echo(json.dumps(about))
         return
     span = f", {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else ""
     click.secho(f"The log is whole: {report.entries} entries{span}.", fg="green")
+    if report.heads_missing:
+        times = "once" if report.heads_missing == 1 else f"{report.heads_missing} times"
+        click.secho(
+            f"Its head was missing {times} (the log or the gallery was copied, or somebody removed it): lines cut "
+            "before that would not show.",
+            fg="yellow",
+        )
     if not headed:
         click.secho("Its head is not on this computer, so lines cut from its end would not show.", fg="yellow")

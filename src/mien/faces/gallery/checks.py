@@ -21,6 +21,8 @@ _DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # embeddings, ove
 # format controls, Hangul fillers, byte order mark, tags.
 _NO_WIDTH = (0xAD, 0x34F, 0x180E, 0x200B, *range(0x2060, 0x2065), *range(0x206A, 0x2070), 0x3164, 0xFEFF, 0xFFA0)
 _TAGS = (0xE0001, *range(0xE0020, 0xE0080))
+# What may stand in a name, but does not make it another one: joiners, direction marks, variation selectors.
+_UNSEEN = dict.fromkeys((0x200C, 0x200D, 0x200E, 0x200F, 0x61C, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
 _HIDDEN = frozenset(map(chr, (*_DIRECTION, *_NO_WIDTH, *_TAGS)))
 
 
@@ -45,8 +47,12 @@ def check_name(name: str) -> None:
 
 
 def same_name(name: str) -> str:
-    """The form by which names are compared: “Zoë”, “ZOË” and “Zoe” + combining dots are one name."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    """The form by which names are compared: “Zoë”, “ZOË” and “Zoe” + combining dots are one name.
+
+    So are two that differ in nothing but joiners, direction marks and variation selectors, which look alike.
+    """
+    seen = unicodedata.normalize("NFC", name.translate(_UNSEEN))
+    return unicodedata.normalize("NFC", seen.casefold())
 
 
 def check_consent(consent: str | None) -> None:
