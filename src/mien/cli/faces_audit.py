@@ -57,9 +57,8 @@ def verify(ctx: click.Context, /, as_json: bool, **values: Any) -> None:
     with opened_gallery(values) as gallery:
         report, headed = verify_log(gallery)
     if as_json:
-        about: dict[str, Any] = {"entries": report.entries, "repairs": report.repairs, "heads_missing": report.heads_missing}
-        about |= {"digest": report.head.digest, "head": headed}
-        click.echo(json.dumps(about))
+        about = {"entries": report.entries, "repairs": report.repairs, "heads_missing": report.heads_missing}
+        click.echo(json.dumps({**about, "digest": report.head.digest, "head": headed}))
         return
     span = f", {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else ""
     click.secho(f"The log is whole: {report.entries} entries{span}.", fg="green")
