@@ -478,6 +478,7 @@ def main() -> None:
     for part in parts:
         machine = _machine()
         record = PARTS[part](options)
+        machine["load_after"] = os.getloadavg()[0]
         _keep(options.folder, part, {**record, "machine": machine})
     results = _results(options.folder)
     show({part: record for part, record in results.items() if not parts or part in parts})

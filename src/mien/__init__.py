@@ -13,9 +13,9 @@ import importlib
 from types import ModuleType
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "faces", "style"]
+__all__ = ["__version__", "faces", "style", "training", "visualize"]
 
-_ROOMS = ("faces", "style")
+_ROOMS = ("faces", "style", "training", "visualize")
 
 
 def __getattr__(name: str) -> ModuleType:

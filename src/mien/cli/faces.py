@@ -52,7 +52,7 @@ class _Faces(click.Group):
         return super().get_command(ctx, {"enrol": "enroll"}.get(cmd_name, cmd_name))
 
 
-@click.group(cls=_Faces, epilog='Example: mien faces enroll "Danielle" danielle.jpg && mien faces identify door.jpg')
+@click.group(cls=_Faces, epilog='Example: mien faces enroll "Danielle" danielle.jpg')
 def faces() -> None:
     """Verify and recognise people from one photo each, and know how often that is wrong.
 

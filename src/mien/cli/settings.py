@@ -13,11 +13,12 @@ from mien.errors import OptionError
 from mien.style.options import StyleOptions, parse_layers
 
 _LAYERS = ("content_layers", "style_layers")
-_NUMBERS = {"steps": int, "style_weights": float}
+_NUMBERS = {"steps": int, "style_weights": float, "widths": int}
+_NAMES = ("freeze",)
 _SWITCH = {"yes": True, "no": False, "true": True, "false": False, "on": True, "off": False, "1": True, "0": False}
 
 
-def options_of(record: type[StyleOptions], *, skip: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+def options_of(record: type[Any], *, skip: tuple[str, ...] = ()) -> Callable[[Any], Any]:
     """A decorator that gives a command one option for every field of `record`; unset ones are None."""
 
     def decorate(command: Any) -> Any:
@@ -34,13 +35,14 @@ def _option(item: dataclasses.Field[Any]) -> Callable[[Any], Any]:
     meta, default = item.metadata, item.default
     help = meta["help"]
     if isinstance(default, bool):
-        return click.option(flag, item.name, is_flag=True, default=None, help=help)
+        both = f"{flag}/--no-{flag[2:]}" if default else flag
+        return click.option(both, item.name, is_flag=True, default=None, help=help)
     if meta["choices"]:
         help = f"{help}: {', '.join(meta['choices'])}"
-    if default is not None:
-        help = f"{help} [{default}]"
+    if default not in (None, ()):
+        help = f"{help} [{','.join(map(str, default)) if isinstance(default, tuple) else default}]"
     kind: Any = str
-    if isinstance(default, int):
+    if isinstance(default, int) or item.type == "int | None":
         kind = int
     elif isinstance(default, float) or item.type == "float | None":
         kind = float
@@ -53,6 +55,8 @@ def parsed(name: str, value: Any) -> Any:
         return value
     if name in _LAYERS:
         return parse_layers(value)
+    if name in _NAMES:
+        return tuple(part.strip() for part in value.split(",") if part.strip())
     if name in _NUMBERS:
         try:
             return tuple(_NUMBERS[name](part) for part in value.split(","))
@@ -61,9 +65,9 @@ def parsed(name: str, value: Any) -> Any:
     return value
 
 
-def given(values: dict[str, Any]) -> dict[str, Any]:
-    """The options that were set, parsed, from a command's keyword arguments."""
-    names = {item.name for item in dataclasses.fields(StyleOptions)}
+def given(values: dict[str, Any], record: type[Any] = StyleOptions) -> dict[str, Any]:
+    """The options of `record` that were set, parsed, from a command's keyword arguments."""
+    names = {item.name for item in dataclasses.fields(record)}
     return {name: parsed(name, value) for name, value in values.items() if name in names and value is not None}
 
 

@@ -114,7 +114,7 @@ class ReceptiveFields(Mapping[str, ReceptiveField]):
 
 
 def receptive_fields(
-    net: Backbone | nn.Module, example: Tensor, layers: Sequence[str] | None = None
+    net: Backbone | nn.Module, example: Tensor, layers: Sequence[str] | None = None, *, statistics: bool = True
 ) -> ReceptiveFields:
     """The receptive field of every layer, found by running `net` once on `example`.
 
@@ -122,10 +122,12 @@ def receptive_fields(
         net: a backbone, or any module on (B, C, *spatial).
         example: one input (1, C, *spatial), of any size that the net takes; its values do not matter.
         layers: the layers; by default all that give a map.
+        statistics: whether the mean and variance count that a normalisation takes over the whole map. With them a
+            layer behind one sees everything; without them the window is that of the filters.
     """
     with studied(net) as backbone:
         wanted = tuple(layers) if layers is not None else feature_layers(backbone, example)
-        with torch.no_grad(), _Tracer(example) as tracer:
+        with torch.no_grad(), _Tracer(example, statistics=statistics) as tracer:
             taps = activations(backbone, example, wanted)
     if not tracer.convolutions:
         raise OptionError(
@@ -164,14 +166,16 @@ _POINTWISE_NAMES = """
     copy identity
 """
 _POINTWISE = frozenset(_POINTWISE_NAMES.split())
+_STATISTICS = frozenset({"group_norm", "instance_norm"})
 
 
 class _Tracer(TorchFunctionMode):
     """Follows the window of every tensor that comes from `x` through the calls made under this context."""
 
-    def __init__(self, x: Tensor) -> None:
+    def __init__(self, x: Tensor, *, statistics: bool = True) -> None:
         super().__init__()
         self.convolutions = 0
+        self.statistics = statistics
         self.axes = x.dim() - 2
         # By identity; the tensors are kept so that no identity is given out twice.
         self._states: dict[int, _State] = {id(x): (Axis(),) * self.axes}
@@ -206,6 +210,8 @@ class _Tracer(TorchFunctionMode):
         if name == "pad":
             return _padded(state, kwargs.get("pad", args[1] if len(args) > 1 else ()))
         if name in _POINTWISE and not (name == "batch_norm" and kwargs.get("training")):
+            return state
+        if name in _STATISTICS and not self.statistics:
             return state
         if _keeps_positions(name, args, kwargs):
             return state
