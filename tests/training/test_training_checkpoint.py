@@ -373,5 +373,5 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
 
 def test_without_the_onnx_package_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MissingExtra, match=r"mien\[train\]"):
+    with pytest.raises(MissingExtra, match=r"mien\[training\]"):
         export_onnx(seeded(), a_record(), tmp_path)

@@ -123,8 +123,8 @@ class Recognizer:
         self._ledger = Ledger(gallery, kept=audited)
         self._index = Index(np.empty((0, pipeline.encoder.dimension), np.float32), [])
         self._numbers: dict[str, int] = {}  # a person's id -> the number the index knows them by
-        self._ids: list[str] = []
-        self._names: dict[str, str] = {}
+        self._ids: list[str] = []  # by that number; also of people who are forgotten since
+        self._names: dict[str, str] = {}  # of those who were recognised: a name is decrypted when it is needed
         self._stamp: Stamp | None = None
         self._tau: dict[tuple[int, int], float] = {}
 
@@ -280,7 +280,7 @@ class Recognizer:
     @property
     def people(self) -> int:
         """How many people are enrolled: K, as of the last question."""
-        return len(self._names)
+        return len(self._numbers)
 
     def threshold(self) -> float:
         """τ for the number of people and photos enrolled now: the more there are, the stricter."""
@@ -294,8 +294,17 @@ class Recognizer:
 
     def _nearest(self, encoding: NDArray[np.float32], *, k: int) -> list[Match]:
         found = self._index.nearest(encoding, k=k)
-        ids = [self._ids[owner] for owner in found.owners]
-        return [Match(self._names[i], float(d), i) for i, d in zip(ids, found.distances, strict=True)]
+        matches = []
+        for owner, d in zip(found.owners.tolist(), found.distances.tolist(), strict=True):
+            identity = self._ids[owner]
+            if (name := self._name(identity)) is not None:  # None: forgotten this very moment
+                matches.append(Match(name, d, identity))
+        return matches
+
+    def _name(self, identity: str) -> str | None:
+        if identity not in self._names and (person := self.gallery.person(identity)) is not None:
+            self._names[identity] = person.name
+        return self._names.get(identity)
 
     def _refresh(self) -> None:
         """Take up what changed in the gallery, here or in another process."""
@@ -303,22 +312,13 @@ class Recognizer:
             if self._stamp is not None and self.gallery.changes() == self._stamp:
                 return
             news = self.gallery.news(self._stamp or Stamp(0, 0))
-            self._index.remove([self._numbers[person] for person in news.forgotten if person in self._numbers])
+            self._index.remove([self._numbers.pop(person) for person in news.forgotten if person in self._numbers])
             for person in news.forgotten:
                 self._names.pop(person, None)
-            self._take(news.encodings, news.people)
+            owners = news.people.tolist()
+            for owner in owners:
+                if owner not in self._numbers:
+                    self._numbers[owner] = len(self._ids)
+                    self._ids.append(owner)
+            self._index.add(news.encodings, [self._numbers[owner] for owner in owners])
             self._stamp = news.stamp
-
-    def _take(self, encodings: Encodings, owners: NDArray[np.str_]) -> None:
-        fresh = {str(owner) for owner in owners} - self._names.keys()
-        if len(fresh) > 100:
-            self._names |= {person.id: person.name for person in self.gallery.people() if person.id in fresh}
-        else:
-            self._names |= {p.id: p.name for p in map(self.gallery.person, fresh) if p is not None}
-        # Somebody forgotten between the two questions has encodings but no name any more.
-        still = np.array([str(owner) in self._names for owner in owners], bool)
-        for owner in owners[still]:
-            if str(owner) not in self._numbers:
-                self._numbers[str(owner)] = len(self._ids)
-                self._ids.append(str(owner))
-        self._index.add(encodings[still], [self._numbers[str(owner)] for owner in owners[still]])
