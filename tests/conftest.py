@@ -6,6 +6,7 @@ from torch import nn
 
 from mien.backbones import load_backbone
 from mien.backbones.features import ModuleBackbone
+from nets import seeded_net
 
 # On pictures of 64 pixels a second thread costs more than it gives, above all beside other work.
 _ALL = torch.get_num_threads()
@@ -30,14 +31,6 @@ def vgg19():
 def small_net():
     """Layers `0` (convolution, seeded), `1` (ReLU), `2` (pool), `3` (convolution) and `4` (ReLU)."""
     return ModuleBackbone(seeded_net(), name="small")
-
-
-def seeded_net(seed=0):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU()
-        )
 
 
 @pytest.fixture(scope="session")

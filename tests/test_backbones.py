@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from conftest import seeded_net
 from mien import weights
 from mien.backbones import load_backbone, vgg
 from mien.backbones.features import ModuleBackbone, Preprocess, check_layers, load_custom
 from mien.errors import OptionError, WeightsError, WeightsMismatch
 from mien.weights import RECORDS, Input
+from nets import seeded_net
 
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 CHANNELS = (64, 128, 256, 512, 512)
