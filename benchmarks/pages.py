@@ -26,7 +26,9 @@ def put(part: str, text: str, *, page: Path = PAGE) -> Path:
 def markdown(table: Table) -> str:
     """A table of the terminal's as Markdown, its title above."""
     header = [str(column.header) for column in table.columns]
-    rows = list(zip(*(list(column.cells)[0:] for column in table.columns), strict=True))
+    rows = list(zip(*(list(column.cells) for column in table.columns), strict=True))
     rules = ["---", *["---:"] * (len(header) - 1)]
     lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (header, rules, *rows)]
-    return (f"**{table.title}**\n\n" if table.title else "") + "\n".join(lines) + "\n"
+    title = f"**{table.title}**\n\n" if table.title else ""
+    caption = f"\n\n{table.caption}" if table.caption else ""
+    return f"{title}{chr(10).join(lines)}{caption}\n"
