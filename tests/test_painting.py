@@ -26,7 +26,7 @@ from mien.style.recipes import RECIPES, recipe
 TINY = {"size": 48, "steps": (4, 3), "precision": "float32", "device": "cpu"}
 # A net of two layers, for what does not depend on VGG-19.
 SKETCH = TINY | {
-    "backbone": "conftest:seeded_net",
+    "backbone": "nets:seeded_net",
     "content_layers": (("3", 1.0),),
     "style_layers": (("1", 1.0), ("4", 1.0)),
 }
