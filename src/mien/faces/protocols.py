@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import OptionError
+from mien.images import ENDINGS
 
 _LFW_SUFFIXES = (".jpg", ".png", ".jpeg")
-_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif")
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,7 @@ def _photo(folder: Path, name: str, number: int) -> Path | None:
 
 def _pictures(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file():
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file():
             yield path
 
 

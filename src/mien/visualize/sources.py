@@ -16,9 +16,7 @@ from mien import images
 from mien.errors import DataError, ImageError, OptionError
 from mien.visualize.subjects import Subject
 
-PICTURES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif", ".ppm", ".pgm"}
-)
+PICTURES = images.ENDINGS | {".ppm", ".pgm"}
 PICTURE_SIZE = 224
 """Pixels a side of a picture where the network says nothing: what VGG was trained with."""
 
