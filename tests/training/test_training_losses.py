@@ -182,9 +182,14 @@ def test_balanced_pair_loss_does_not_care_how_many_different_pairs_there_are():
 
 def test_no_pairs_cost_nothing_and_have_a_graph():
     f = torch.zeros(0, 4, requires_grad=True)
-    contrastive_loss(f, torch.zeros(0, 4), torch.zeros(0)).backward()
     logits = torch.zeros(0, requires_grad=True)
-    pair_logistic_loss(logits, torch.zeros(0)).backward()
+    for cost, given in (
+        (contrastive_loss(f, torch.zeros(0, 4), torch.zeros(0)), f),
+        (pair_logistic_loss(logits, torch.zeros(0)), logits),
+    ):
+        assert cost.item() == 0
+        cost.backward()
+        assert given.grad.shape == given.shape
 
 
 def test_nt_xent_is_the_naive_loop():
