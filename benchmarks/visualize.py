@@ -8,6 +8,8 @@ Each function can be called alone and smaller; each returns a record of what it 
 from __future__ import annotations
 
 import json
+import os
+import platform
 import random
 import sys
 import time
@@ -20,6 +22,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
+import pages
 from mien import images
 from mien.backbones import load_backbone
 from mien.backbones.features import Backbone
@@ -147,15 +150,57 @@ def seeds_of(found: TopPatches, layer: str, units: int | None = None) -> list[Se
     return [seed for unit in chosen for seed in found.seeds(layer, unit=unit)]
 
 
+def table(small: dict[str, Any], scan: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """What was measured, as Markdown."""
+    lines = [
+        "## Looking into networks",
+        "",
+        f"{time.strftime('%Y-%m-%d %H:%M')}; {machine()}. Both sides of every ratio in one run.",
+        "",
+        "| one pass over the data | inputs | seconds | bare forward passes | ratio | wanted |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        f"| five layers of a net of 256 units, 32 × 32 | {small['images']:,} | {small['seconds']:.1f} | "
+        f"{small['bare_seconds']:.1f} | {small['ratio']:.2f} | 60 s {_mark(small['seconds'] <= 60)} |",
+        f"| VGG-19's five style layers, 224 × 224, loading included | {scan['photos']:,} | {scan['seconds']:.1f} | "
+        f"{scan['bare_seconds']:.1f} | {scan['ratio']:.2f} | 1.25 {_mark(scan['ratio'] <= 1.25)} |",
+        "",
+        "| projections of VGG-19 | how many | ms each, in batches | ms one by one | times faster | wanted | "
+        "times faster than plain autograd |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {row['layer']} | {row['projections']:,} | {1e3 * row['batched']:.1f} | {1e3 * row['one_by_one']:.0f} | "
+        f"{row['ratio']:.1f} | {row['wanted']} {_mark(row['ratio'] >= row['wanted'])} | "
+        f"{row['ratio_to_plain']:.1f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """The processor, and how busy it was."""
+    names = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
+    name = names[0].partition(":")[2].strip() if names else platform.processor()
+    return f"{name}, {os.cpu_count()} cores; torch {torch.__version__}; load average before {os.getloadavg()[0]:.1f}"
+
+
+def _mark(kept: bool) -> str:
+    return "✓" if kept else "✗"
+
+
 def main() -> None:
-    load, _ = loader(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    print(json.dumps({"small_net_scan": small_net_scan()}), flush=True)
+    folder, units = (Path(sys.argv[1]) if len(sys.argv) > 1 else None), 48
+    load, _ = loader(folder)
+    small = small_net_scan()
+    print(json.dumps(small), flush=True)
     net = load_backbone("vgg19")
-    record, found = vgg_scan(net, load)
-    print(json.dumps({"vgg_scan": record}), flush=True)
+    scan, found = vgg_scan(net, load)
+    print(json.dumps(scan), flush=True)
+    rows = []
     for layer in STYLE_LAYERS:
-        record = projections(net, load, seeds_of(found, layer), layer=layer)
-        print(json.dumps({"projections": record}), flush=True)
+        rows.append(projections(net, load, seeds_of(found, layer, units), layer=layer))
+        print(json.dumps(rows[-1]), flush=True)
+    pages.put("visualize", table(small, scan, rows))
 
 
 if __name__ == "__main__":

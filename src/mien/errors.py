@@ -16,6 +16,7 @@ MienError                   exit code 1; the text says what was expected, what c
 │   ├── WrongKey            ... because its key is missing or another one
 │   └── NameTaken           ... because somebody of that name is enrolled already
 ├── AuditError              a log of decisions that was edited, cut or reordered
+├── TrainingError           a training that has run away
 ├── LivenessError           a try at the camera that is unknown, over, or used already
 ├── DataError               examples that cannot be learnt from; the text names the file and the fix
 └── MissingExtra            a Python package that an extra brings
@@ -90,6 +91,10 @@ class NameTaken(GalleryError):
 
 class AuditError(MienError):
     """A log of decisions that was edited, cut or reordered."""
+
+
+class TrainingError(MienError):
+    """A training that has run away."""
 
 
 class LivenessError(MienError):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mien.backbones.checkpoint import load_checkpoint, read_metrics
-from mien.errors import DataError, MissingExtra, OptionError, OutputError, WeightsMismatch
+from mien.errors import DataError, MissingExtra, OptionError, OutputError, TrainingError, WeightsMismatch
 from mien.training.augment import SIGNAL
 from mien.training.batches import Loader, Order
 from mien.training.data import from_arrays
@@ -227,7 +227,7 @@ def test_so_many_steps_are_done_as_were_asked_for(tmp_path):
 def test_a_loss_that_is_no_number_stops_with_a_sentence(tmp_path):
     data = people()
     options = dataclasses.replace(TINY, task="classify", rate=1e30, warm_up=0.0, epochs=40)
-    with pytest.raises(OptionError, match=r"finite loss, got (nan|inf) at step \d+.*lower rate"):
+    with pytest.raises(TrainingError, match=r"finite loss, got (nan|inf) at step \d+.*lower rate"):
         train(data, options, split=within(data), out=tmp_path / "r")
 
 

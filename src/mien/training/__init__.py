@@ -6,6 +6,8 @@
     result = triplet_loss(encodings, batch_hard(encodings, labels))
     result.loss.backward()
 
+`mien.training.train.train` and `mien.training.study.study` do the rest, from data to a report.
+
 The names load on first use, so that importing the room needs no torch.
 """
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
         triplet_loss,
     )
     from mien.training.mining import Triplets, balanced_pairs, batch_hard, mine, random_triplets, semi_hard
+    from mien.training.options import TrainOptions
     from mien.training.samplers import PKSampler
+    from mien.training.study import Study
+    from mien.training.train import Trained
 
 _HOMES = {
     "heads": ("PairUnit", "fit_head"),
@@ -37,6 +42,9 @@ _HOMES = {
         "pair_logistic_loss",
         "triplet_loss",
     ),
+    "options": ("TrainOptions",),
+    "study": ("Study",),
+    "train": ("Trained",),
     "mining": ("Triplets", "balanced_pairs", "batch_hard", "mine", "random_triplets", "semi_hard"),
     "samplers": ("PKSampler",),
 }
@@ -45,6 +53,9 @@ __all__ = [
     "Collapse",
     "PKSampler",
     "PairUnit",
+    "Study",
+    "TrainOptions",
+    "Trained",
     "TripletResult",
     "Triplets",
     "balanced_pairs",

@@ -18,7 +18,7 @@ import torch
 
 from mien.backbones.checkpoint import CheckpointRecord, load_checkpoint, save_checkpoint
 from mien.backbones.convnet import ConvNet
-from mien.errors import OptionError, OutputError
+from mien.errors import OptionError, OutputError, TrainingError
 from mien.training import normalise
 from mien.training.augment import NONE, Augmentation, check_fits, for_kind
 from mien.training.batches import Loader, Order, Row
@@ -80,7 +80,8 @@ def train(
 
     Raises:
         DataError: these examples cannot be learnt from; the text names the file.
-        OptionError: an option that does not fit the data, or a loss that is no number.
+        OptionError: an option that does not fit the data.
+        TrainingError: the loss is no number any more.
         ResumeError: the checkpoint is of another training.
         OutputError: `out` holds a training already.
     """
@@ -206,7 +207,7 @@ class Training:
         draws = torch.Generator().manual_seed(self.options.seed * 1_000_003 + self.step)
         cost = self.objective(given, self._labels[places], draws)
         if not math.isfinite(float(cost.loss.detach())):
-            raise OptionError(
+            raise TrainingError(
                 f"Expected a finite loss, got {float(cost.loss.detach())} at step {self.step + 1}: the training has "
                 f"run away. Start anew with a lower rate (--rate {self.options.rate / 10:g})"
                 + (", or without --precision bfloat16." if self.options.precision == "bfloat16" else ".")

@@ -66,7 +66,7 @@ def open_subject(name: str, *, precision: str = "float32") -> Subject:
             raise OptionError(f"Expected the precision float32 or bfloat16, got {precision!r}.")
         return Subject(load_backbone(name, dtype=getattr(torch, precision)), name, 2, 3)
     if Path(name).is_dir():
-        return _of_checkpoint(*load_checkpoint(name), name=Path(name).resolve().name)
+        return _of_checkpoint(*load_checkpoint(name))
     if ":" in name:
         return subject_of(features.load_custom(name))
     raise OptionError(
@@ -127,12 +127,12 @@ class _Maps(nn.Module):
         return x
 
 
-def _of_checkpoint(net: ConvNet, record: CheckpointRecord, *, name: str) -> Subject:
+def _of_checkpoint(net: ConvNet, record: CheckpointRecord) -> Subject:
     backbone = ModuleBackbone(_Maps(net), name=record.name)
     backbone.preprocess = _Normalise(record)
     return Subject(
         backbone,
-        name,
+        record.name,
         record.spec.dim,
         record.spec.channels,
         record.size,
