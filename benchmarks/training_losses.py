@@ -119,6 +119,18 @@ def others(args, console):
     console.print(table)
 
 
+def tables(console):
+    """Both tables as text, at the usual size; a sentence in place of the comparison where there is no rival."""
+    args = argparse.Namespace(batch=1024, dimensions=128, items=4, rounds=20)
+    torch.set_num_threads(1)
+    others(args, console)
+    try:
+        compare(args, console)
+    except ModuleNotFoundError as error:
+        console.print(f"No comparison: {error}.")
+    return console.export_text(clear=False)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name, default in (("batch", 1024), ("dimensions", 128), ("items", 4), ("rounds", 20)):

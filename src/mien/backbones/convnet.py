@@ -20,7 +20,7 @@ from mien.errors import OptionError
 
 Kind = Literal["plain", "residual"]
 Norm = Literal["group", "layer", "none"]
-Head = Literal["pool", "gru", "transformer"]
+Head = Literal["pool", "centre", "gru", "transformer"]
 Padding = Literal["zeros", "replicate"]
 Output = Literal["encoding", "raw", "logits", "features"]
 
@@ -69,7 +69,8 @@ class ConvNetSpec:
     norm: Norm = "group"
     """`group`: eight channels together; `layer`: all of them."""
     head: Head = "pool"
-    """What makes one vector of the positions: their mean, or (1D) a GRU or a transformer along time."""
+    """What makes one vector of the positions: their mean, the middle one (of an even number the later one), or (1D) a
+    GRU or a transformer along time."""
     cells: int = 1
     """Cells an axis that `pool` keeps apart: 1 forgets where things are, 4 suits aligned pictures such as faces."""
     encoding: int = 128
@@ -107,7 +108,7 @@ class ConvNetSpec:
                 f"Expected classes and extras of at least 0 and a dropout in [0, 1), got {self.classes}, "
                 f"{self.extras} and {self.dropout}."
             )
-        if self.head != "pool" and (self.dim != 1 or self.widths[-1] % 8):
+        if self.head in ("gru", "transformer") and (self.dim != 1 or self.widths[-1] % 8):
             raise OptionError(
                 f"Expected dim 1 and a last width that 8 divides for the head {self.head}, "
                 f"got dim {self.dim} and {self.widths[-1]}."
@@ -293,7 +294,17 @@ def _head(spec: ConvNetSpec) -> nn.Module:
         return _Recurrent(spec.widths[-1])
     if spec.head == "transformer":
         return _Attention(spec.widths[-1])
+    if spec.head == "centre":
+        return _Centre()
     return _AVERAGE[spec.dim](spec.cells)
+
+
+class _Centre(nn.Module):
+    """The middle position: (B, C, *spatial) to (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        middle: tuple[Any, ...] = (..., *(size // 2 for size in x.shape[2:]))
+        return x[middle]
 
 
 class _Recurrent(nn.Module):

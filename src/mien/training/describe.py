@@ -102,7 +102,13 @@ def _kind(module: nn.Module) -> str:
         return f"max of {module.kernel_size}, step {module.stride}"
     if isinstance(module, nn.GroupNorm):
         return f"norm of {module.num_groups} group{'s' if module.num_groups > 1 else ''}"
-    names = {"ReLU": "ReLU", "Linear": "linear", "GRU": "GRU, both ways", "LayerNorm": "norm"}
+    names = {
+        "ReLU": "ReLU",
+        "Linear": "linear",
+        "GRU": "GRU, both ways",
+        "LayerNorm": "norm",
+        "_Centre": "middle position",
+    }
     return names.get(type(module).__name__, "mean over positions")
 
 

@@ -29,6 +29,7 @@ def spec_of(options: TrainOptions, data: Dataset) -> ConvNetSpec:
         blocks=options.blocks,
         kernel=options.kernel,
         stride=options.stride,
+        norm=options.norm,  # type: ignore[arg-type]
         head=options.head,  # type: ignore[arg-type]  # ConvNetSpec checks it
         cells=options.cells,
         encoding=options.encoding,

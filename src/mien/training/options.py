@@ -12,7 +12,8 @@ from mien.errors import OptionError
 
 TASKS = ("triplet", "contrastive", "pair", "classify", "simclr")
 MINING = ("random", "semi-hard", "hard")
-HEADS = ("pool", "gru", "transformer")
+HEADS = ("pool", "centre", "gru", "transformer")
+NORMS = ("group", "layer", "none")
 
 
 def option(
@@ -53,8 +54,11 @@ class TrainOptions:
     blocks: int = option(1, "residual blocks a stage", low=1)
     kernel: int = option(3, "length of the filters; odd", low=1)
     stride: int = option(1, "step of the first convolution", low=1)
+    norm: str = option(
+        "group", "what each layer's maps are normalised over; none where brightness itself matters", choices=NORMS
+    )
     cells: int = option(1, "cells an axis that pooling keeps apart; 4 suits aligned pictures", low=1)
-    head: str = option("pool", "what makes one vector of the positions; of signals also:", choices=HEADS)
+    head: str = option("pool", "what makes one vector of the positions; gru and transformer: of signals", choices=HEADS)
     dropout: float = option(0.0, "share of the pooled features dropped while training", low=0, high=0.95)
     augmentation: bool = option(True, "small changes of every example, other ones each time it is seen")
     init: str | None = option(None, "start from a checkpoint's weights, or on top of vgg19")
@@ -93,7 +97,7 @@ class TrainOptions:
     @property
     def chosen_clip(self) -> float:
         """The largest norm of the gradient; 0: any. AdamW divides by the gradients' own size, sequences still jump."""
-        return self.clip if self.clip is not None else (0.0 if self.head == "pool" else 1.0)
+        return self.clip if self.clip is not None else (1.0 if self.head in ("gru", "transformer") else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -76,11 +76,12 @@ RECIPES = {
             "mien.training.recipes.omniglot",
             TrainOptions(
                 task="triplet",
-                mining="hard",
+                # Hard triplets from the first step on pull all characters into one point.
+                mining="semi-hard",
                 identities=32,
                 items=4,
-                epochs=25,
-                patience=8,
+                epochs=7,
+                patience=0,
                 widths=(32, 64, 96),
                 cells=3,
                 kernel=3,
@@ -125,15 +126,20 @@ RECIPES = {
             "mien.training.recipes.volume",
             TrainOptions(
                 task="classify",
-                batch=48,
+                batch=32,
                 epochs=10,
-                patience=4,
-                widths=(8, 16, 32),
+                patience=0,
+                widths=(16,),
                 stride=2,
-                cells=3,
-                encoding=64,
+                # A norm over the patch would take away its brightness, which says most about the tissue.
+                norm="none",
+                # The label is that of the middle voxel; the layers before it have seen 11 × 11 × 11 about it.
+                head="centre",
+                encoding=32,
                 rate=2e-3,
             ),
+            # A shift by a voxel, or mirroring an even number of them, would put another voxel in the middle.
+            {"gain": 0.02, "offset": 0.02, "noise": 0.03},
         ),
     )
 }

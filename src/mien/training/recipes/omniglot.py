@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mien.errors import DataError, OptionError
-from mien.training.data import Dataset, Example, from_arrays, natural
+from mien.training.data import Dataset, Example, from_arrays, natural, stacked
 from mien.training.recipes import standins
 from mien.training.recipes.places import find_folder
 from mien.training.splits import Protocol, RecipeData, Split, check_no_leak, of_groups
@@ -26,6 +28,10 @@ _STAND_IN = (
     "alphabets × 10 drawers), because Omniglot was not found; give images_background.zip (--data) or set MIEN_DATA. "
     "The figures say nothing about handwriting."
 )
+_TURNED = (
+    "Of the alphabets that are learnt from, every character is there in four ways, turned by 0, 90, 180 and 270 "
+    "degrees: four characters instead of one (Santoro et al. 2016)."
+)
 
 
 def load(source: str | Path | None = None, *, size: int = 28, seed: int = 0) -> RecipeData:
@@ -40,7 +46,25 @@ def load(source: str | Path | None = None, *, size: int = 28, seed: int = 0) -> 
     text = _STAND_IN if found is None else _OMNIGLOT
     alphabets = len(set(data.groups.tolist()))
     sentence = text.format(characters=len(data.classes), alphabets=alphabets, size=size)
-    return RecipeData("omniglot", data, _protocol(data), (sentence,), found is None)
+    learnt = set(data.groups[_protocol(data).splits[0].train].tolist())
+    data = _with_turned(data, learnt)
+    return RecipeData("omniglot", data, _protocol(data), (sentence, _TURNED), found is None)
+
+
+def _with_turned(data: Dataset, alphabets: Set[str]) -> Dataset:
+    """The same, and every character of these alphabets also turned by 90, 180 and 270 degrees, as another one."""
+    own = np.flatnonzero(np.isin(data.groups, sorted(alphabets)))
+    rows, turned = stacked(data), [np.rot90(stacked(data, own), k, axes=(2, 3)) for k in (1, 2, 3)]
+    examples = list(data.examples)
+    for angle in (90, 180, 270):
+        for i in own:
+            example = data.examples[int(i)]
+            examples.append(
+                replace(example, source=f"{example.source} at {angle}°", label=f"{example.label} at {angle}°")
+            )
+    labels = [example.label for example in examples]
+    made = from_arrays(np.concatenate([rows, *turned]), labels, kind="image", source="characters, some of them turned")
+    return standins.marked(made, examples)
 
 
 def _archive(place: Path) -> Path:

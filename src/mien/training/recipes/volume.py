@@ -45,7 +45,7 @@ class Template:
     spacing: Spacing
 
 
-def load(folder: str | Path | None = None, *, per_class: int = 700, seed: int = 0) -> RecipeData:
+def load(folder: str | Path | None = None, *, per_class: int = 3000, seed: int = 0) -> RecipeData:
     """Patches (1, 28, 28, 28) in [0, 1], at most `per_class` of each tissue in each part; cut when asked for.
 
     folder: with the three mni_icbm152_*.nii.gz files; else they are looked for in the installed package nilearn.
@@ -131,12 +131,13 @@ def _patches(template: Template, per_class: int, seed: int) -> tuple[NDArray[np.
 
 
 def _protocol(data: Dataset) -> Protocol:
-    parts = [of_groups(data.groups, [part]) for part in ("back below", "back above", "front")]
+    parts = [of_groups(data.groups, [part]) for part in ("back above", "back below", "front")]
     split = Split(parts[0], parts[1], parts[2], name="back to front")
     check_no_leak(split, data.groups)
     sentence = (
-        f"Learnt from the lower back of the brain ({len(split.train):,} patches), stopped on the upper back "
-        f"({len(split.validation):,}), judged in front ({len(split.test):,}); between back and front lie {GAP} voxels "
+        f"Learnt from the upper back of the brain ({len(split.train):,} patches), stopped on the lower back, half of "
+        f"it cerebellum ({len(split.validation):,}), judged in front ({len(split.test):,}); between back and front lie "
+        f"{GAP} voxels "
         "that no patch touches. It is one brain: what is judged is whether the rule carries over, not to other people."
     )
     return Protocol("back to front", "classification", (split,), sentence)
