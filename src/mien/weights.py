@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -255,16 +255,20 @@ def fetch(name: str, *, progress: Callable[[int, int], None] | None = None) -> P
 # ---- a user's own record ---------------------------------------------------------------------------------------------
 
 
-def read_record(path: Path) -> Weights:
+def read_record(path: Path, *, also: Sequence[str] = ()) -> Weights:
     """A user's own record: a JSON object with the fields of `Weights`, whose `file` lies beside it.
 
     `name`, `file`, `sha256` (all 64 digits) and `input` must be there. `find` verifies the file. A `calibration` that
-    ends in `.json` is a file beside the record, and comes back as its whole path.
+    ends in `.json` is a file beside the record, and comes back as its whole path. `also` names parts of the record that
+    the caller reads and checks.
 
     Raises:
         WeightsError: it cannot be read, or a field is missing, unknown or not what is expected; the text names it.
     """
-    given = _fields(_json(path), _RECORD_FIELDS, where=f"the record {path}")
+    whole = _json(path)
+    if isinstance(whole, dict):
+        whole = {field: value for field, value in whole.items() if field not in also}
+    given = _fields(whole, _RECORD_FIELDS, where=f"the record {path}")
     if given["template"] is not None and given["size"] is None:
         raise WeightsError(f'Expected "size" in the record {path}, got none: the template is in pixels of that size.')
     folder = path.absolute().parent

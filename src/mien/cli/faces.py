@@ -29,6 +29,7 @@ SAME, DIFFERENT, UNSURE = 0, 3, 4
 
 # Commands that load more than the others live in modules of their own, loaded when they are called.
 _ELSEWHERE = {
+    "door": ("mien.cli.faces_door:door", "Watch a camera, and welcome who is alive and enrolled."),
     "identify": ("mien.cli.faces_identify:identify", "Say who is in photos, folders or videos."),
     "risk": (
         "mien.cli.faces_measure:risk",
@@ -37,6 +38,15 @@ _ELSEWHERE = {
     "calibrate": ("mien.cli.faces_measure:calibrate", "Measure the thresholds of an encoder on a folder of people."),
     "evaluate": ("mien.cli.faces_measure:evaluate", "Measure accuracy on the LFW protocol or a folder of people."),
     "audit": ("mien.cli.faces_audit:audit", "Show the log of decisions, or verify that nobody touched it."),
+    "attacks": ("mien.cli.faces_liveness:attacks", "Make live pictures and simulated attacks from photos of people."),
+    "evaluate-liveness": (
+        "mien.cli.faces_liveness:evaluate_liveness",
+        "Measure how well a liveness network tells pictures of faces from faces.",
+    ),
+    "liveness-model": (
+        "mien.cli.faces_liveness:liveness_model",
+        "Make a network trained on attacks into a liveness model with its record.",
+    ),
 }
 
 

@@ -54,9 +54,10 @@ _TEXTS = {
     "verdict": _WORD,
     "reason": _WORD,
     "source": _WORD,  # a camera or door
+    "steps": _WORD,  # of a liveness challenge, such as left+up
     "encoder": _LABEL,  # name or digest
 }
-_DECIMALS = {"distance": 3, "tau": 6, "probability": 3, "fmr": 15, "fpir": 15}
+_DECIMALS = {"distance": 3, "tau": 6, "probability": 3, "highest": 3, "fmr": 15, "fpir": 15}
 _COUNTS = ("people", "samples", "faces", "bytes")
 
 
@@ -117,7 +118,8 @@ class Audit:
 
         event: one word, such as enrol, identify, verify, forget, rotate-key, admit or deny.
         fields: person and runner_up (ids), verdict, reason and source (one word each), encoder (name or digest),
-            distance, tau, probability, fmr, fpir, people, samples, faces. None is left out.
+            steps (of a challenge), distance, tau, probability and highest (the least and the greatest of several),
+            fmr, fpir, people, samples, faces. None is left out.
 
         Raises AuditError for other fields, and if the log's end was edited or cut, belongs to another key, or its head
         was forged; OutputError if the log or its head cannot be written: then nothing of the entry is left.
