@@ -18,21 +18,21 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[style,faces]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[style,faces,web]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
 
-demo: $(VENV)/.installed  ## paint a photograph and six small ones, know a face: demo/ (PHOTO=… STYLE=… for your own)
+demo: $(VENV)/.installed  ## paint, know a face, teach a network, look into it: demo/ (PHOTO=… STYLE=… for your own)
 	$(BIN)/mien demo --out demo $(if $(PHOTO),--photo "$(PHOTO)") $(if $(STYLE),--style "$(STYLE)")
 
 test: lint types $(VENV)/.installed-test  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -q
 
-test-slow: $(VENV)/.installed-test  ## the tests that take long (MIEN_DATA=… for those on real data)
-	$(BIN)/python -m pytest -q -m "slow and not gpu and not postgres"
+test-slow: $(VENV)/.installed-test  ## what takes long, and a real browser (MIEN_DATA=… for tests on real data)
+	$(BIN)/python -m pytest -q -m "(slow or browser) and not gpu and not postgres"
 
 lint: $(VENV)/.installed-test  ## ruff and the import contract
 	$(BIN)/ruff check .
@@ -46,6 +46,8 @@ bench: $(VENV)/.installed-test  ## the benchmarks, at most 60 minutes; results i
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/style.py
 	$(BIN)/python benchmarks/faces.py
+	$(BIN)/python benchmarks/visualize.py
+	$(BIN)/python benchmarks/training.py
 
 clean:  ## remove the environment and everything made
 	rm -rf $(VENV) demo bench build dist .mypy_cache .ruff_cache .pytest_cache

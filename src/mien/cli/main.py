@@ -22,6 +22,7 @@ COMMANDS = {
     ),
     "features": ("mien.cli.train_features:features", "Write any network's encodings of a folder."),
     "visualize": ("mien.cli.visualize:visualize", "See what each unit of a network responds to in your data."),
+    "serve": ("mien.cli.serve:serve", "The same on a page: a studio, a door, a look inside networks."),
     "demo": ("mien.cli.demo:demo", "Paint a photograph and a sheet of six styles, with a page that shows them."),
     "weights": ("mien.cli.weights:weights", "List, verify and fetch the networks' weights."),
     "doctor": ("mien.cli.doctor:doctor", "Say what this machine has and what mien will use."),
@@ -106,6 +107,7 @@ _EXTRAS = {
     ),
     **dict.fromkeys(("cv2", "cryptography"), "faces"),
     **dict.fromkeys(("wfdb", "nibabel", "pydicom", "av", "onnx"), "training"),
+    **dict.fromkeys(("fastapi", "multipart", "prometheus_client", "uvicorn"), "web"),
 }
 
 if __name__ == "__main__":
