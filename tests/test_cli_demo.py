@@ -1,5 +1,6 @@
 """`mien demo` at the smallest size: the files it makes, the page that shows them, and what is refused."""
 
+import dataclasses
 import functools
 import html.parser
 import json
@@ -11,6 +12,7 @@ from PIL import Image
 
 from mien import images
 from mien.cli import demo as room
+from mien.cli import demo_learning
 from mien.style import inputs, painting
 from mien.style.patterns import names
 from test_cli_style import mien, refused
@@ -27,6 +29,8 @@ MADE = {
     "faces-enrolled.jpg",
     "faces-again.jpg",
     "faces-stranger.jpg",
+    "nearest.jpg",
+    "network",
     "numbers.json",
     "index.html",
 }
@@ -40,6 +44,9 @@ def _desk(tmp_path, monkeypatch):
     # A pattern is drawn coarsely and few steps are taken: what the demo makes is looked at, not how beautiful it is.
     monkeypatch.setattr(inputs, "PATTERN_SIZE", 64)
     monkeypatch.setattr(room, "StyleOptions", functools.partial(room.StyleOptions, steps=(2,)))
+    monkeypatch.setattr(demo_learning, "OPTIONS", dataclasses.replace(demo_learning.OPTIONS, steps=2, widths=(8,)))
+    monkeypatch.setattr(demo_learning, "SCRAPS", 4)
+    monkeypatch.setattr(demo_learning, "PICTURE", 64)
     monkeypatch.chdir(tmp_path)
     images.save("my photo.png", images.resize(skimage.data.coffee(), 60, 40))
 
@@ -79,7 +86,8 @@ def test_every_picture_and_link_on_the_page_is_there_and_every_picture_is_descri
 
     page = Page()
     page.feed(Path("demo/index.html").read_text(encoding="utf-8"))
-    assert page.found < MADE
+    assert page.found < MADE | {"network/index.html"}
+    assert Path("demo/network/index.html").is_file()
     assert {"painting.png", "six.jpg", "costs.png"} <= page.found
     assert page.undescribed == []
 
@@ -109,11 +117,25 @@ def test_the_demo_welcomes_one_and_not_the_other_and_says_what_the_pictures_are(
     assert "no check here that a living person" in Path("demo/index.html").read_text()
 
 
-def test_without_the_faces_extra_the_demo_paints_all_the_same(monkeypatch):
+def test_without_the_faces_extra_and_without_learning_the_demo_paints_all_the_same(monkeypatch):
     monkeypatch.setattr("mien.cli.demo.show_faces", lambda folder: None)
-    outcome = mien("demo", "--size", 64, "--small", 32)
+    outcome = mien("demo", "--size", 64, "--small", 32, "--no-learn")
     assert outcome.code == 0
-    assert "Welcome" not in Path("demo/index.html").read_text()
+    page = Path("demo/index.html").read_text()
+    assert "Welcome" not in page
+    assert "Whose hand" not in page
+    assert not Path("demo/network").exists()
+
+
+def test_the_demo_teaches_a_network_about_styles_it_is_not_judged_on(made):
+    scraps, hands = demo_learning.cut_scraps()
+    assert scraps.shape == (4 * len(names()), 40, 40, 3)
+    assert {*demo_learning.UNSEEN, *demo_learning.VALIDATING} < set(hands) == set(names())
+    assert not set(demo_learning.UNSEEN) & set(demo_learning.VALIDATING)
+    found = json.loads(Path("demo/numbers.json").read_text())["learning"]
+    assert 0 <= found["eer"] <= 1
+    assert 0 <= found["recall_at_1"] <= 1
+    assert "mien serve" in made.out
 
 
 def test_what_cannot_be_shown_is_refused_before_a_folder_is_made():

@@ -1,4 +1,4 @@
-"""`mien demo`: one painting, six small ones, a face at the door, and a page that shows them with their numbers."""
+"""`mien demo`: a painting, six small ones, a face at the door, a network that learns, and a page that shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import images
-from mien.cli.demo_faces import FacesShown, section, show_faces
+from mien.cli import demo_faces, demo_learning
+from mien.cli.demo_faces import FacesShown, show_faces
+from mien.cli.demo_learning import LearningShown, show_learning
 from mien.cli.progress import ProgressLine
 from mien.cli.style_files import check_style, make_folder
 from mien.cli.style_jobs import Frames
@@ -58,12 +60,13 @@ class Card:
 @click.option("--out", metavar="FOLDER", default="demo", help="where the pictures and the page go [demo]")
 @click.option("--size", type=click.IntRange(64, 4096), default=384, help="long side of the painting [384]")
 @click.option("--small", type=click.IntRange(32, 1024), default=224, help="long side of the six small ones [224]")
+@click.option("--learn/--no-learn", default=True, help="also train a small network for a minute, and look into it")
 @click.option("--quiet", is_flag=True, help="no progress line")
 @click.option("--open", "open_", is_flag=True, help="open the page when it is done")
-def demo(photo: str | None, style: str, out: str, size: int, small: int, quiet: bool, open_: bool) -> None:
-    """Paint a photograph, then the same in six styles, know a face from one photo, and show it all on one page.
+def demo(photo: str | None, style: str, out: str, size: int, small: int, learn: bool, quiet: bool, open_: bool) -> None:
+    """Paint a photograph, and the same in six styles; know a face; teach a small network, and look into it.
 
-    The demo's own files in FOLDER are replaced; anything else there is left alone.
+    One page shows it all. The demo's own files in FOLDER are replaced; anything else there is left alone.
     """
     folder = Path(out)
     source = photo or str(example_photo())
@@ -79,15 +82,24 @@ def demo(photo: str | None, style: str, out: str, size: int, small: int, quiet: 
     labels = [f"{card.style}, {card.seconds:.0f} s" for card in six]
     images.save(folder / "six.jpg", sheet.contact_sheet([c.picture for c in six], labels, columns=3), force=True)
     faces = show_faces(folder)
+    learning = show_learning(folder, quiet=quiet) if learn else None
     numbers: dict[str, Any] = {"painting": main.numbers, "six": [card.numbers for card in six]}
     if faces is not None:
         numbers["faces"] = faces.numbers
+    if learning is not None:
+        numbers["learning"] = learning.numbers
     _write(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
-    page = _write(folder / "index.html", _page(main, six, faces))
+    page = _write(folder / "index.html", _page(main, six, faces, learning))
     click.echo(f"{main.seconds:.0f} s for the painting, {sum(card.seconds for card in six):.0f} s for six small ones:")
     if faces is not None:
         for met in faces.met:
             click.echo(f"{met.answer}: {met.told}")
+    if learning is not None:
+        click.echo(
+            f"{learning.seconds:.0f} s of training: of scraps in styles never seen, {learning.recall:.0%} have their "
+            "nearest by the same hand."
+        )
+    click.echo("The same with your own pictures, and the door with its camera, on a page in your browser: mien serve")
     click.echo(str(page))
     if open_:
         click.launch(str(page))
@@ -146,7 +158,7 @@ th { font-weight: 600; font-size: .9rem } code { background: var(--line); paddin
 """
 
 
-def _page(main: Card, six: Sequence[Card], faces: FacesShown | None) -> str:
+def _page(main: Card, six: Sequence[Card], faces: FacesShown | None, learning: LearningShown | None) -> str:
     rows = "".join(_row(card) for card in (main, *six))
     name = html.escape(main.style)
     return f"""<!doctype html>
@@ -165,13 +177,15 @@ def _page(main: Card, six: Sequence[Card], faces: FacesShown | None) -> str:
 each scale begins where the coarser one ended.</p>
 <h2>Six styles</h2>
 <img src="six.jpg" alt="the photo in six styles">
-{"" if faces is None else section(faces)}<h2>Numbers</h2>
+{"" if faces is None else demo_faces.section(faces)}{"" if learning is None else demo_learning.section(learning)}
+<h2>Numbers</h2>
 <div class="wide"><table><tr><th>style</th><th>pixels</th><th>seconds</th><th>J before</th><th>J after</th>
 <th>content after</th><th>style before</th><th>style after</th></tr>{rows}</table></div>
 <p>Before: the costs of the photo itself. After: of the painting as saved, in 8 bits.</p>
 <h2>Your own</h2>
 <p><code>mien style photo.jpg {name} -o painting.png</code></p>
-<p><code>mien style --list</code> shows the built-in styles, <code>mien style --help</code> every setting.</p>
+<p><code>mien style --list</code> shows the built-in styles, <code>mien style --help</code> every setting.
+<code>mien serve</code> opens all of it as a page: a studio, a door with its camera, a look inside networks.</p>
 </body></html>
 """
 

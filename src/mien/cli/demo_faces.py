@@ -111,7 +111,7 @@ def section(shown: FacesShown) -> str:
 three.</p>
 <div class="three">{figures}</div>
 <p>With twelve people enrolled: {html.escape(shown.risk)} There is no check here that a living person stands before the
-camera.</p>
+camera; <code>mien faces door</code> and <code>mien serve</code> make one.</p>
 <p><code>mien faces enroll "Your name" photo.jpg</code>, then <code>mien faces identify other.jpg</code>{_camera()}</p>
 """
 
