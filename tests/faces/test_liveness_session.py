@@ -314,11 +314,13 @@ def test_once_refused_it_stays_refused():
 # ---- the passive net -------------------------------------------------------------------------------------------------
 
 
-def net(*scores, threshold=0.5):
+def net(*scores, threshold=0.5, denied_below=0.25):
     """A net that gives these scores one after the other, and the last for ever."""
     left = list(scores)
     return SimpleNamespace(
-        threshold=threshold, score=lambda image, faces: np.array([left.pop(0) if len(left) > 1 else left[0]])
+        threshold=threshold,
+        denied_below=denied_below,
+        score=lambda image, faces: np.array([left.pop(0) if len(left) > 1 else left[0]]),
     )
 
 
@@ -348,9 +350,24 @@ def test_hiding_the_face_does_not_wipe_out_bad_votes():
     assert door.ended == ("refused", "not_live")
 
 
-def test_a_challenge_needs_the_net_as_well():
+def test_beside_a_challenge_the_net_may_only_deny():
     assert Door(passive=net(0.9)).front().turn(*LEFT).ended == ("live", None)
-    assert Door(passive=net(0.4)).front().turn(*LEFT).ended == ("refused", "not_live")
+    assert Door(passive=net(0.4)).front().turn(*LEFT).ended == ("live", None)
+    assert Door(passive=net(0.2)).front().turn(*LEFT).ended == ("refused", "attack")
+    seldom_twice = [0.2, 0.9, 0.2, 0.9] + [0.2, 0.3, 0.2] * 9  # never two in a row, but most of them
+    assert Door(passive=net(*seldom_twice)).front().turn(*LEFT).ended[0] == "refused"
+
+
+def test_votes_beside_a_challenge_are_held_against_the_level_of_denial():
+    alone, beside = Votes(0.5, denied_below=0.1), Votes(0.5, denied_below=0.1, alone=False)
+    for votes in (alone, beside):
+        for score in (0.3, 0.3, 0.05):
+            votes.add(score)
+    assert (alone.live, beside.live) == (False, True)
+    assert not alone.denied
+    beside.add(0.05)
+    assert beside.denied
+    assert Votes(0.5).denied_below == 0.25
 
 
 def test_a_net_that_gives_no_number_votes_against():
@@ -364,7 +381,7 @@ def test_a_net_that_fails_is_a_refusal():
     def fails(image, faces):
         raise RuntimeError
 
-    assert Door((), passive=SimpleNamespace(threshold=0.5, score=fails)).front(1).ended == ("refused", "error")
+    assert Door((), passive=SimpleNamespace(threshold=0.5, denied_below=0.25, score=fails)).front(1).ended == ("refused", "error")
 
 
 def test_neither_steps_nor_net_is_no_session():

@@ -66,13 +66,14 @@ def test_the_margin_and_the_clipping_follow_from_task_and_head_unless_given():
 
 
 def test_every_recipe_has_its_settings_and_an_unknown_one_is_refused():
-    assert set(RECIPES) == {"faces", "omniglot", "ecg", "sensor", "volume"}
+    assert set(RECIPES) == {"faces", "omniglot", "ecg", "sensor", "volume", "liveness"}
     assert {name: r.options.encodes for name, r in RECIPES.items()} == {
         "faces": True,
         "omniglot": True,
         "ecg": False,
         "sensor": False,
         "volume": False,
+        "liveness": False,
     }
     with pytest.raises(OptionError, match="Did you mean omniglot"):
         recipe("omniglott")

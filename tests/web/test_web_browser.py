@@ -112,8 +112,8 @@ def test_a_photo_is_painted_downloaded_and_still_there_after_a_reload(settings, 
         picture = Image.open(io.BytesIO(coming.value.path().read_bytes()))
         assert picture.size == (128, 85)
         tab.reload()
-        tab.locator("#strip li").first.wait_for()
-        assert tab.locator("#strip li").count() == 1
+        tab.locator("#strip img").first.wait_for()
+        assert tab.locator("#strip img").count() == 1
         tab.set_viewport_size({"width": 390, "height": 844})
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")  # a phone need not scroll sideways
 
@@ -123,10 +123,10 @@ def test_a_painting_can_be_cancelled_and_its_page_reloaded_meanwhile(settings, p
         tab.goto(address)
         choose(tab, photo, size=4)
         tab.click("#paint")
-        tab.get_by_role("button", name="Cancel").wait_for()
+        tab.get_by_role("button", name="Cancel", exact=True).wait_for()
         tab.reload()
-        tab.get_by_role("button", name="Cancel").click()
-        tab.get_by_role("button", name="Cancel").wait_for(state="hidden")
+        tab.get_by_role("button", name="Cancel", exact=True).click()
+        tab.get_by_role("button", name="Cancel", exact=True).wait_for(state="hidden")
         (job,) = tab.request.get(f"{address}/api/v1/jobs").json()["jobs"]
         assert job["state"] == "cancelled"
 

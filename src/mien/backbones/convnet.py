@@ -69,8 +69,8 @@ class ConvNetSpec:
     norm: Norm = "group"
     """`group`: eight channels together; `layer`: all of them."""
     head: Head = "pool"
-    """What makes one vector of the positions: their mean, the middle one (of an even number the later one), or (1D) a
-    GRU or a transformer along time."""
+    """What makes one vector of the positions: their mean, the middle one (of an even number the later one) beside their
+    mean, or (1D) a GRU or a transformer along time."""
     cells: int = 1
     """Cells an axis that `pool` keeps apart: 1 forgets where things are, 4 suits aligned pictures such as faces."""
     encoding: int = 128
@@ -154,7 +154,7 @@ class ConvNet(nn.Module):
             width = wider
         self.head = _head(spec)
         self.dropout = nn.Dropout(spec.dropout)
-        pooled = width * spec.cells**spec.dim if spec.head == "pool" else width
+        pooled = width * {"pool": spec.cells**spec.dim, "centre": 2}.get(spec.head, 1)
         # Rectified, so that the classifier may bend with them, which it could not if they came in as they are.
         self.beside = nn.Sequential(nn.Linear(spec.extras, _BESIDE), nn.ReLU()) if spec.extras else None
         self.embed = nn.Linear(pooled + (_BESIDE if spec.extras else 0), spec.encoding)
@@ -300,11 +300,11 @@ def _head(spec: ConvNetSpec) -> nn.Module:
 
 
 class _Centre(nn.Module):
-    """The middle position: (B, C, *spatial) to (B, C)."""
+    """The middle position beside the mean over all: (B, C, *spatial) to (B, 2 C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         middle: tuple[Any, ...] = (..., *(size // 2 for size in x.shape[2:]))
-        return x[middle]
+        return torch.cat([x[middle], x.flatten(2).mean(2)], dim=1)
 
 
 class _Recurrent(nn.Module):

@@ -124,7 +124,7 @@ def liveness_model(
 
     The threshold is chosen on the people of DIR's part “choose”, whom nothing was learnt from.
     """
-    from mien.faces.liveness.evaluate import choose_threshold, evaluate, read_shown
+    from mien.faces.liveness.evaluate import choose_denial, choose_threshold, evaluate, read_shown
     from mien.faces.wording import percent
     from mien.training.recipes.liveness import to_network
 
@@ -138,11 +138,13 @@ def liveness_model(
     record = to_network(checkpoint, out, about=about, liveness=how)
     looks = _look(read_shown(folder, part="choose"), _network(str(record)), moves=False)
     threshold = round(choose_threshold(looks, apcer=apcer) + 5e-5, 4)
-    to_network(checkpoint, out, about=about, liveness={**how, "threshold": threshold})
+    deny = round(min(choose_denial(looks), threshold), 4)
+    to_network(checkpoint, out, about=about, liveness={**how, "threshold": threshold, "deny": deny})
     found = evaluate(looks, threshold)
     click.echo(
         f"live from {threshold:.4f} on: on the people it was chosen on, the worst APCER is {percent(found.worst.rate)} "
-        f"({found.worst.name}) and the BPCER {percent(found.bpcer.rate)}"
+        f"({found.worst.name}) and the BPCER {percent(found.bpcer.rate)}; clearly an attack below {deny:.4f}, where "
+        "one living face in a hundred lies"
     )
     click.echo("Judge it on others: mien faces evaluate-liveness DIR --part judge --model RECORD")
     click.echo(record)

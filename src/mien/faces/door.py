@@ -55,6 +55,8 @@ HINTS = {
     "too_bright": "Please step out of the bright light",
     "blurred": "Please hold still",
     "too_far": "Not so far, please",
+    "too_fast": "More slowly, please",
+    "lost": "Look straight ahead, please",
 }
 """What is said where a frame cannot be used; for anything else, `LOOK` or the prompt."""
 
@@ -136,7 +138,7 @@ class Attempt:
                 f"{max(1, round(wait))} seconds more; wait."
             )
         self._ledger = Ledger(recognizer.gallery, kept=audited)
-        self._heard = None if passive is None else _Heard(passive)
+        self._heard = None if passive is None else _Heard(passive, alone=not steps)
         self._session = LivenessSession(
             recognizer.pipeline,
             passive=self._heard,
@@ -235,7 +237,7 @@ class Attempt:
     def _tested(self) -> bool:
         """Whether something was asked of somebody, or the network doubted them."""
         heard = self._heard
-        return self._asked or (heard is not None and any(score < heard.threshold for score in heard.scores))
+        return self._asked or (heard is not None and any(score < heard.level for score in heard.scores))
 
     def _locked(self) -> bool:
         return self._lockout is not None and self._lockout.remaining(self._client) > 0
@@ -262,7 +264,7 @@ class Attempt:
             steps="+".join(self._session.steps) or None,
             probability=min(scores) if scores else None,
             highest=max(scores) if scores else None,
-            tau=self._heard.threshold if self._heard is not None and scores else None,
+            tau=self._heard.level if self._heard is not None and scores else None,
             samples=len(scores),
         )
 
@@ -270,9 +272,11 @@ class Attempt:
 class _Heard(PassiveNet):
     """A network shared by many tries, and what it said in this one."""
 
-    def __init__(self, net: PassiveNet) -> None:
+    def __init__(self, net: PassiveNet, *, alone: bool) -> None:
         self._net_of_all = net
-        self.name, self.threshold = net.name, net.threshold
+        self.name, self.threshold, self.denied_below = net.name, net.threshold, net.denied_below
+        self.level = net.threshold if alone else net.denied_below
+        """What most frames have to reach: beside a challenge the network may only deny."""
         self.weights, self.liveness, self.size = net.weights, net.liveness, net.size
         self.scores: list[float] = []
 

@@ -107,7 +107,7 @@ def _kind(module: nn.Module) -> str:
         "Linear": "linear",
         "GRU": "GRU, both ways",
         "LayerNorm": "norm",
-        "_Centre": "middle position",
+        "_Centre": "middle position, and mean",
     }
     return names.get(type(module).__name__, "mean over positions")
 

@@ -14,7 +14,6 @@ import numpy as np
 from mien.errors import CalibrationError, GalleryBusy, GalleryError, MissingExtra
 from mien.web.problems import Refusal, TooMany
 from mien.web.settings import ServeSettings
-from mien.weights import RECORDS
 
 if TYPE_CHECKING:
     from mien.faces.liveness.passive import PassiveNet
@@ -100,7 +99,9 @@ class FaceRoom:
         name = self._settings.liveness
         if name is None:
             return None if self._settings.steps else "This server asks for no movements, and has no liveness network."
-        if not name.endswith(".json") and name not in RECORDS:
+        from mien.faces.liveness.records import SHIPPED
+
+        if not (SHIPPED if name == "liveness" else Path(name)).is_file():
             return "The network that tells living faces from pictures is not there."
         return None
 

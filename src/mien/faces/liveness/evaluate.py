@@ -250,6 +250,16 @@ def evaluate(looks: Looks, threshold: float, *, rounds: int = 500, seed: int = 0
     )
 
 
+def choose_denial(looks: Looks, *, bpcer: float = 0.01) -> float:
+    """The score below which a share of `bpcer` of the living faces lies: what is lower is clearly an attack."""
+    live = np.array([shown.species == LIVE for shown in looks.shown])
+    scores = looks.scores[live]
+    scores = scores[np.isfinite(scores)]
+    if len(scores) == 0:
+        raise OptionError("Expected living faces to choose the level of denial on, but there are none.")
+    return float(np.quantile(scores, bpcer))
+
+
 def choose_threshold(looks: Looks, *, apcer: float = 0.05) -> float:
     """The lowest threshold at which no species' APCER is above `apcer`: then the fewest living faces are refused.
 

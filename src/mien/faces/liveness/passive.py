@@ -60,7 +60,7 @@ class PassiveNet:
             )
         self.size = self.weights.size
         self.name = f"{self.weights.name}-{self.weights.sha256[:8]}"
-        self.threshold = self.liveness.threshold
+        self.threshold, self.denied_below = self.liveness.threshold, self.liveness.denied_below
         path = w.find(self.weights)
         try:
             self._net = cv2.dnn.readNetFromONNX(str(path))

@@ -30,6 +30,13 @@ class LivenessInput:
     """What turns the outputs into a probability; `none` where the network gives one."""
     threshold: float
     """A face is taken for a living one from this probability on: between 0 and 1."""
+    deny: float | None = None
+    """A face is clearly an attack below this probability; half the threshold where a record does not say."""
+
+    @property
+    def denied_below(self) -> float:
+        """`deny`, or half the threshold."""
+        return self.threshold / 2 if self.deny is None else self.deny
 
 
 def read_liveness(source: str | Path) -> tuple[Weights, LivenessInput]:
@@ -58,8 +65,8 @@ def _liveness(given: Any, *, where: str) -> LivenessInput:
     if not isinstance(given, dict):
         raise WeightsError(f'Expected a part "liveness" in {where}, such as {form}, got none.')
     wanted = {"scale", "live", "activation", "threshold"}
-    if given.keys() != wanted:
-        odd = min(given.keys() ^ wanted)
+    if given.keys() - {"deny"} != wanted:
+        odd = min((given.keys() - {"deny"}) ^ wanted)
         what = "no such field is known" if odd in given else "it is missing"
         raise WeightsError(f'Expected the part "liveness" of {where} to be such as {form}, but “{odd}”: {what}.')
     checks = {
@@ -67,12 +74,17 @@ def _liveness(given: Any, *, where: str) -> LivenessInput:
         "live": (type(given["live"]) is int and 0 <= given["live"] < 64, "an output's index, counted from 0"),
         "activation": (given["activation"] in _ACTIVATIONS, f"one of {', '.join(_ACTIVATIONS)}"),
         "threshold": (_between(given["threshold"], 0, 1), "a number between 0 and 1"),
+        "deny": (
+            given.get("deny") is None or (_between(given["deny"], 0, 1) and given["deny"] <= given["threshold"]),
+            "a number above 0, at most the threshold",
+        ),
     }
     for field, (right, expected) in checks.items():
         if not right:
-            got = json.dumps(given[field])[:60]
+            got = json.dumps(given.get(field))[:60]
             raise WeightsError(f'Expected "{field}" in the part "liveness" of {where} to be {expected}, got {got}.')
-    return LivenessInput(float(given["scale"]), given["live"], given["activation"], float(given["threshold"]))
+    deny = None if given.get("deny") is None else float(given["deny"])
+    return LivenessInput(float(given["scale"]), given["live"], given["activation"], float(given["threshold"]), deny)
 
 
 def _between(value: Any, low: float, high: float) -> bool:

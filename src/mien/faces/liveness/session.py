@@ -84,7 +84,7 @@ class LivenessSession:
         nonce: str | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        """`steps` as from `choose_steps`; with none, the passive net alone decides.
+        """`steps` as from `choose_steps`; with none, the passive net alone decides, beside some it may only deny.
 
         `seconds` by `clock` are there for everything, from now on. Frames of a file need a clock that keeps the file's
         own time. `nonce` names the try; without one it is drawn. `calibration` is the encoder's, the shipped one of
@@ -108,7 +108,9 @@ class LivenessSession:
         self._lock = threading.Lock()
         self._limits = QualityLimits(size=_SMALLEST)
         self._freshness = Freshness()
-        self._votes = Votes(passive.threshold) if passive is not None else None
+        self._votes: Votes | None = None
+        if passive is not None:
+            self._votes = Votes(passive.threshold, denied_below=passive.denied_below, alone=not self.steps)
         self._phase: Phase = "looking"
         self._reason: str | None = None
         self._face: Face | None = None

@@ -13,12 +13,14 @@ _IN_A_ROW = 2
 class Votes:
     """What the passive net said of the frames from the front.
 
-    Denial overrides: two frames in a row with less than half the threshold are an attack. Otherwise at least three must
-    have voted, and most of them for live: without steps the first three of five decide, with steps all, at the end.
+    Denial overrides: two frames in a row below `denied_below` are an attack. Otherwise at least three must have voted.
+    Where the net decides alone, most of them must have reached its threshold, and the first three of five settle it;
+    beside a challenge it is a witness who may only deny, and most of them must have reached `denied_below`.
     """
 
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float, *, denied_below: float | None = None, alone: bool = True) -> None:
+        self.denied_below = threshold / 2 if denied_below is None else denied_below
+        self.threshold = threshold if alone else self.denied_below
         self.scores: list[float] = []
 
     def add(self, score: float) -> None:
@@ -29,7 +31,7 @@ class Votes:
     def denied(self) -> bool:
         """Whether the last frames were clearly an attack."""
         last = self.scores[-_IN_A_ROW:]
-        return len(last) == _IN_A_ROW and max(last) < self.threshold / 2
+        return len(last) == _IN_A_ROW and max(last) < self.denied_below
 
     @property
     def decided(self) -> bool:

@@ -127,19 +127,39 @@ RECIPES = {
             TrainOptions(
                 task="classify",
                 batch=32,
-                epochs=10,
+                epochs=5,
                 patience=0,
                 widths=(16,),
+                # Filters of one voxel: how tissues lie beside each other at the back says little about the front. With
+                # filters of three voxels, 0.92 in front where the middle voxel alone has 0.96.
+                kernel=1,
                 stride=2,
                 # A norm over the patch would take away its brightness, which says most about the tissue.
                 norm="none",
-                # The label is that of the middle voxel; the layers before it have seen 11 × 11 × 11 about it.
+                # The label is that of the middle voxel; beside it stands the mean of all.
                 head="centre",
                 encoding=32,
-                rate=2e-3,
+                rate=3e-3,
             ),
             # A shift by a voxel, or mirroring an even number of them, would put another voxel in the middle.
             {"gain": 0.02, "offset": 0.02, "noise": 0.03},
+        ),
+        Recipe(
+            "liveness",
+            "living faces and simulated attacks, from mien faces attacks",
+            "mien.training.recipes.liveness",
+            TrainOptions(
+                task="classify",
+                batch=64,
+                epochs=14,
+                patience=0,
+                widths=(16, 32, 48, 64),
+                stride=2,
+                cells=3,
+                encoding=64,
+                dropout=0.2,
+                rate=2e-3,
+            ),
         ),
     )
 }

@@ -108,12 +108,14 @@ def _patches(template: Template, per_class: int, seed: int) -> tuple[NDArray[np.
     """Corners (N, 3) and examples: per part and tissue a seeded choice of centres whose patch lies within the part."""
     random = np.random.default_rng(seed)
     depth, height, width = template.intensity.shape
-    middle, level = height // 2, depth // 2
+    middle, third = height // 2, depth // 3
     # The part of each patch in (D, H); the back is cut level, so that what stops the training overlaps nothing either.
+    back, front = (0, middle - GAP // 2), (middle + GAP - GAP // 2, height)
     rooms = {
-        "back below": ((0, level), (0, middle - GAP // 2)),
-        "back above": ((level, depth), (0, middle - GAP // 2)),
-        "front": ((0, depth), (middle + GAP - GAP // 2, height)),
+        "back, bottom": ((0, third), back),
+        "back, middle": ((third, 2 * third), back),
+        "back, top": ((2 * third, depth), back),
+        "front": ((0, depth), front),
     }
     half = SIDE // 2
     corners, examples = [], []
@@ -131,12 +133,13 @@ def _patches(template: Template, per_class: int, seed: int) -> tuple[NDArray[np.
 
 
 def _protocol(data: Dataset) -> Protocol:
-    parts = [of_groups(data.groups, [part]) for part in ("back above", "back below", "front")]
+    learnt, stopping, judged = ("back, bottom", "back, top"), ("back, middle",), ("front",)
+    parts = [of_groups(data.groups, part) for part in (learnt, stopping, judged)]
     split = Split(parts[0], parts[1], parts[2], name="back to front")
     check_no_leak(split, data.groups)
     sentence = (
-        f"Learnt from the upper back of the brain ({len(split.train):,} patches), stopped on the lower back, half of "
-        f"it cerebellum ({len(split.validation):,}), judged in front ({len(split.test):,}); between back and front lie "
+        f"Learnt from the bottom and the top of the brain's back ({len(split.train):,} patches), stopped on the middle "
+        f"between them ({len(split.validation):,}), judged in front ({len(split.test):,}); between back and front lie "
         f"{GAP} voxels "
         "that no patch touches. It is one brain: what is judged is whether the rule carries over, not to other people."
     )
