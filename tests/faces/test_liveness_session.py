@@ -381,7 +381,10 @@ def test_a_net_that_fails_is_a_refusal():
     def fails(image, faces):
         raise RuntimeError
 
-    assert Door((), passive=SimpleNamespace(threshold=0.5, denied_below=0.25, score=fails)).front(1).ended == ("refused", "error")
+    assert Door((), passive=SimpleNamespace(threshold=0.5, denied_below=0.25, score=fails)).front(1).ended == (
+        "refused",
+        "error",
+    )
 
 
 def test_neither_steps_nor_net_is_no_session():

@@ -113,7 +113,7 @@ def _protocol(data: Dataset) -> Protocol:
     check_no_leak(split, data.groups)
     sentence = (
         f"{len(learnt) + len(validating)} alphabets to learn from, {len(validating)} of them to stop the training on; "
-        f"held out: {', '.join(held_out)}. Within an alphabet as Lake et al. (20-way, 20 runs × 20 queries, two "
-        "drawers a run), and across all held-out alphabets (20-way)."
+        f"held out: {', '.join(held_out)}. Within an alphabet as Lake et al. (20-way, two drawers a run, 20 "
+        "queries), but with 20 runs for each alphabet, and across all held-out alphabets (20-way)."
     )
     return Protocol("alphabets held out", "one-shot", (split,), sentence)
