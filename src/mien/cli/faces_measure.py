@@ -85,15 +85,17 @@ def _check_png(picture: str, *, force: bool) -> None:
 
 
 def _print_curve(found: Risk) -> None:
+    from mien.faces.wording import rate_in_words, times_in_words
+
     titles = ("people", "τ", "stranger let in", "with τ as now", "own refused", "let in a year", "")
     rows = [
         (
             f"{row.people:,}",
             "–" if row.threshold is None else f"{row.threshold:.3f}",
-            _rate(row.fpir),
-            _rate(row.unchanged),
-            _rate(row.fnir),
-            _a_year(row.false_acceptances_a_year),
+            rate_in_words(row.fpir),
+            rate_in_words(row.unchanged),
+            rate_in_words(row.fnir),
+            times_in_words(row.false_acceptances_a_year),
             "← now" if row.people == found.people else "",
         )
         for row in found.curve
@@ -106,24 +108,6 @@ def _print_curve(found: Risk) -> None:
         click.echo("≤: beyond what was measured; a pessimistic bound, extrapolated from the nearest strangers.")
     if any(row.fpir is None for row in found.curve):
         click.echo("–: beyond what the data support.")
-
-
-def _rate(rate: Rate | None) -> str:
-    if rate is None:
-        return "–"
-    from mien.faces.wording import percent
-
-    if rate.extrapolated or rate.value == 0:
-        return f"{'≤' if rate.extrapolated else '<'} {percent(rate.high, toward='up')}"
-    return percent(rate.value)
-
-
-def _a_year(rate: Rate | None) -> str:
-    if rate is None:
-        return "–"
-    from mien.faces.wording import count
-
-    return f"≤ {count(rate.high, toward='up')}" if rate.extrapolated else count(rate.value)
 
 
 @click.command(epilog="Example: mien faces calibrate people/ -o calibration.json")
@@ -193,7 +177,7 @@ def _failed(photos: int) -> str:
 
 def _summary(calibration: Calibration) -> Iterator[str]:
     """The thresholds in lines: what each stands for, and what it costs the people themselves."""
-    from mien.faces.wording import percent
+    from mien.faces.wording import percent, rate_in_words
 
     yield (
         f"{calibration.impostor_comparisons:,} comparisons of {calibration.people:,} people with each other, "
@@ -204,10 +188,10 @@ def _summary(calibration: Calibration) -> Iterator[str]:
             continue
         tau = calibration.threshold_for_fmr(fmr)
         rate, miss = calibration.fmr(tau), calibration.fnmr(tau)
-        between = "" if rate.extrapolated else f", {_range(rate)}"
+        between, refused = "" if rate.extrapolated else f", {_range(rate)}", rate_in_words(miss)
         yield (
-            f"FMR at most {percent(fmr)}: τ {tau:.3f} ({rate.label}{between}); {_rate(miss)} of the pairs of one "
-            f"person's photos are refused ({_range(miss)})"
+            f"FMR at most {percent(fmr)}: τ {tau:.3f} ({rate.label}{between}); {refused} of the pairs of one person's "
+            f"photos are refused ({_range(miss)})"
         )
     yield (
         "Ranges are to hold for another group of as many people, 95 times in 100; for that they are √2 times as wide, "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mien.faces.calibration import Rate
 
 Toward = Literal["nearest", "up", "down"]
 _ALMOST = 1e-7
@@ -34,6 +37,22 @@ def count(number: float, *, toward: Toward = "nearest") -> str:
         whole = math.ceil(rounded) if toward == "up" else math.floor(rounded) if toward == "down" else round(rounded)
         return f"{whole:,}"
     return _plain(rounded, 2)
+
+
+def rate_in_words(rate: Rate | None) -> str:
+    """A measured rate in a table: "–" beyond what the data support, "≤" a bound, "<" where nothing was seen."""
+    if rate is None:
+        return "–"
+    if rate.extrapolated or rate.value == 0:
+        return f"{'≤' if rate.extrapolated else '<'} {percent(rate.high, toward='up')}"
+    return percent(rate.value)
+
+
+def times_in_words(rate: Rate | None) -> str:
+    """How often something happens, in a table: as a number, not a share; "–" and "≤" as in `rate_in_words`."""
+    if rate is None:
+        return "–"
+    return f"≤ {count(rate.high, toward='up')}" if rate.extrapolated else count(rate.value)
 
 
 def _plain(number: float, digits: int) -> str:
