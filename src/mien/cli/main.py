@@ -107,7 +107,7 @@ _EXTRAS = {
     ),
     **dict.fromkeys(("cv2", "cryptography"), "faces"),
     **dict.fromkeys(("wfdb", "nibabel", "pydicom", "av", "onnx"), "training"),
-    **dict.fromkeys(("fastapi", "multipart", "prometheus_client", "uvicorn"), "web"),
+    **dict.fromkeys(("fastapi", "multipart", "prometheus_client", "uvicorn"), "serve"),
 }
 
 if __name__ == "__main__":
