@@ -100,7 +100,7 @@ def _filled(pixels: Image) -> Image:
         now = missing & (near > 0.02)
         filled[now] = value[now]
         missing &= ~now
-    return np.clip(filled + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(filled + 0.5, 0, 255), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
