@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from mien.cli import main
-from mien.cli.faces_measure import _a_year, _rate, _summary
+from mien.cli.faces_measure import _summary
 from mien.cli.main import cli
 from mien.errors import MienError
 from mien.faces.calibration import Rate, load_calibration
 from mien.faces.evaluate import Sightings
+from mien.faces.wording import rate_in_words, times_in_words
 
 PEOPLE = 60
 
@@ -89,12 +90,12 @@ def test_no_number_of_the_risk_has_an_exponent_and_every_bound_a_mark(mien, ship
 
 
 def test_the_table_of_the_risk_rounds_bounds_up():
-    assert _rate(Rate(0.00121, 0, 0.00121, True)) == "≤ 0.13 %"
-    assert _a_year(Rate(3.61, 0, 3.61, True)) == "≤ 3.7"
-    assert _a_year(Rate(1640, 1000, 2000, False)) == "1,600"
-    assert _rate(Rate(1, 1, 1, False)) == "100 %"
-    assert _rate(Rate(0, 0, 0.0501, False)) == "< 5.1 %"
-    assert (_rate(None), _a_year(None)) == ("–", "–")
+    assert rate_in_words(Rate(0.00121, 0, 0.00121, True)) == "≤ 0.13 %"
+    assert times_in_words(Rate(3.61, 0, 3.61, True)) == "≤ 3.7"
+    assert times_in_words(Rate(1640, 1000, 2000, False)) == "1,600"
+    assert rate_in_words(Rate(1, 1, 1, False)) == "100 %"
+    assert rate_in_words(Rate(0, 0, 0.0501, False)) == "< 5.1 %"
+    assert (rate_in_words(None), times_in_words(None)) == ("–", "–")
 
 
 def test_a_plot_is_a_png_or_refused_with_the_fix(mien, shipped, tmp_path):
