@@ -137,8 +137,8 @@ def liveness_model(
     how = {"scale": scale, "threshold": 0.5}
     record = to_network(checkpoint, out, about=about, liveness=how)
     looks = _look(read_shown(folder, part="choose"), _network(str(record)), moves=False)
-    threshold = round(choose_threshold(looks, apcer=apcer) + 5e-5, 4)
-    deny = round(min(choose_denial(looks), threshold), 4)
+    threshold = min(0.9999, round(choose_threshold(looks, apcer=apcer) + 5e-5, 4))
+    deny = max(1e-4, round(min(choose_denial(looks), threshold), 4))
     to_network(checkpoint, out, about=about, liveness={**how, "threshold": threshold, "deny": deny})
     found = evaluate(looks, threshold)
     click.echo(

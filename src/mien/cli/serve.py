@@ -9,6 +9,7 @@ import ssl
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -59,7 +60,7 @@ def serve(open_: bool, quiet: bool, **values: Any) -> None:
 
     def ready(address: str) -> None:
         click.echo(f"The page:          {address}/")
-        click.echo(f"The administrator: {address}/door/admin#token={settings.token}")
+        click.echo(f"The administrator: {address}/door/admin#token={quote(settings.token, safe='')}")
         click.echo("Ctrl-C ends it.", err=True)
         sys.stdout.flush()
         if open_:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mien.errors import LivenessError, OptionError
 from mien.faces.ledger import Ledger
 from mien.faces.liveness.passive import PassiveNet
-from mien.faces.liveness.session import LivenessSession
+from mien.faces.liveness.session import LivenessSession, to_the_front
 from mien.faces.liveness.status import Status
 from mien.faces.lockout import Lockout
 from mien.faces.recognize import ONE_PERSON_FMR, Recognizer
@@ -57,6 +57,7 @@ HINTS = {
     "too_far": "Not so far, please",
     "too_fast": "More slowly, please",
     "lost": "Look straight ahead, please",
+    "expression": "With a calm face, please",
 }
 """What is said where a frame cannot be used; for anything else, `LOOK` or the prompt."""
 
@@ -317,6 +318,7 @@ class Door:
         self._waits_for_change = False
         self._face_at = self._compared_at = self._recalled_at = -math.inf
         self._admitted: list[tuple[float, NDArray[np.float32]]] = []
+        self._cooling: dict[str, float] = {}
 
     def show(self, image: Image, taken: float) -> Told | None:
         """What somebody at the camera is told after this frame; None while nobody has to be told anything.
@@ -350,7 +352,7 @@ class Door:
             return None
         return self.attempt.leave("ended")
 
-    def _go_on(self, attempt: Attempt, image: Image, taken: float) -> Told:
+    def _go_on(self, attempt: Attempt, image: Image, taken: float) -> Told | None:
         told = attempt.show(image, taken)
         if told.face_box is not None:
             self._face_at = taken
@@ -358,9 +360,13 @@ class Door:
             told = attempt.leave()
         if told.over:
             self._rest(image, attempt.face, taken)
-            if told.phase == "admitted" and self._last is not None:
-                self._admitted.append((taken + self._cool_down, self._last))
-        return told
+        if told.phase != "admitted" or told.person is None:
+            return told
+        again = self._cooling.get(told.person.id, -math.inf) > taken
+        self._cooling[told.person.id] = taken + self._cool_down
+        if self._last is not None:
+            self._admitted.append((taken + self._cool_down, self._last))
+        return None if again else told  # they are in already: nothing to be said, or relayed
 
     def _rest(self, image: Image, face: Face | None, taken: float) -> None:
         """Wait until the scene is empty, or somebody else stands there."""
@@ -374,21 +380,30 @@ class Door:
             changed = False
         else:
             self._compared_at = taken
-            changed = distance(self._encoding(image, near[0]), self._last) >= self._same_below
+            seen = self._encoding(image, near[0])
+            changed = seen is not None and distance(seen, self._last) >= self._same_below
         self._waits_for_change = not changed
         return changed
 
     def _was_admitted(self, image: Image, face: Face, taken: float) -> bool:
-        """Whether this is somebody who was admitted a moment ago."""
+        """Whether this is somebody who was admitted a moment ago; as long as that cannot be seen, it may be."""
         self._admitted = [(until, encoding) for until, encoding in self._admitted if until > taken]
         if not self._admitted or taken - self._recalled_at < _COMPARE:
             return bool(self._admitted)
         self._recalled_at = taken
         seen = self._encoding(image, face)
-        return any(distance(seen, encoding) < self._same_below for _, encoding in self._admitted)
+        return seen is None or any(distance(seen, encoding) < self._same_below for _, encoding in self._admitted)
 
-    def _encoding(self, image: Image, face: Face) -> NDArray[np.float32]:
-        return np.asarray(self._recognizer.pipeline.encode(image, [face])[0], np.float32)
+    def _encoding(self, image: Image, face: Face) -> NDArray[np.float32] | None:
+        """Of a face that looks to the front: a turned one is unlike itself. None too where it fails: nobody is new."""
+        if not to_the_front(face):
+            return None
+        try:
+            return np.asarray(self._recognizer.pipeline.encode(image, [face])[0], np.float32)
+        except Exception as error:
+            if self.attempt is not None:
+                self.attempt.error = error
+            return None
 
 
 def _near(faces: Sequence[Face]) -> list[Face]:

@@ -72,7 +72,7 @@ async def enter(request: Request) -> Response:
 def _token_in(body: bytes) -> object:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found.get("token") if isinstance(found, dict) else None
 

@@ -84,7 +84,9 @@ def create_app(settings: ServeSettings, *, choose: Any = None, clock: Callable[[
 
 def _add_pages(app: FastAPI) -> None:
     for address, name in PAGES.items():
-        app.add_api_route(address, _page(STATIC / name), include_in_schema=False, response_class=FileResponse)
+        app.add_api_route(
+            address, _page(STATIC / name), methods=["GET", "HEAD"], include_in_schema=False, response_class=FileResponse
+        )
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
 
 

@@ -55,7 +55,7 @@ class Sessions:
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token, found in the same time wherever it differs."""
-        return hmac.compare_digest(text.encode("utf-8", "surrogateescape"), self._token)
+        return hmac.compare_digest(text.encode("utf-8", "surrogatepass"), self._token)
 
     def open(self) -> str:
         """A new session's cookie."""
@@ -98,13 +98,18 @@ def recognise(connection: HTTPConnection, sessions: Sessions) -> Visitor:
 
 
 def set_cookie(name: str, value: str, *, seconds: float, secure: bool) -> str:
-    """A Set-Cookie header: for this site alone, and out of reach of scripts."""
+    """A Set-Cookie header: for this site alone, and out of reach of scripts.
+
+    A link from elsewhere brings the client's own cookie along, else it would come as a newcomer, and lose its jobs; it
+    never brings the administrator's. What changes something is guarded by its Origin.
+    """
     end = "; Secure" if secure else ""
-    return f"{name}={value}; Path=/; Max-Age={int(seconds)}; HttpOnly; SameSite=Strict{end}"
+    site = "Lax" if name == CLIENT else "Strict"
+    return f"{name}={value}; Path=/; Max-Age={int(seconds)}; HttpOnly; SameSite={site}{end}"
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _address(text: str) -> str:

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1/door", tags=["door"], responses=PROBLEMS)
 
 def closed(house: House) -> str | None:
     """Why nobody can be let in here; None if somebody can."""
-    return house.faces.closed() or house.faces.without_liveness()
+    return house.faces.closed() or house.faces.without_liveness() or house.faces.fault
 
 
 @router.get("")

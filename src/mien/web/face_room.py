@@ -30,6 +30,7 @@ class FaceRoom:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mien faces")
         self._waiting = 0
         self._warm = False
+        self._failed = False
         self._recognizer: Recognizer | None = None
         self._passive: PassiveNet | None = None
 
@@ -41,6 +42,11 @@ class FaceRoom:
         if self._settings.gallery is None:
             return "This server was started without a gallery."
         return None
+
+    @property
+    def fault(self) -> str | None:
+        """What a visitor is told while the networks or the gallery cannot be opened."""
+        return "The door cannot be opened at this moment: its administrator is told why." if self._failed else None
 
     async def ask(self, question: Callable[[Recognizer], Found]) -> Found:
         """Have a question answered in the faces' own thread; TooMany if too many wait, 503 if it takes too long."""
@@ -59,7 +65,7 @@ class FaceRoom:
 
     def warm_up(self) -> None:
         """Load what is needed before somebody stands at the camera; what fails is told at the first question."""
-        if not self._warm and self.closed() is None:
+        if (not self._warm or self._failed) and self.closed() is None:
             self._warm = True
             asyncio.get_running_loop().run_in_executor(self._thread, self._load).add_done_callback(_fetched)
 
@@ -91,7 +97,9 @@ class FaceRoom:
     def recognizer(self) -> Recognizer:
         """The recogniser, loaded at the first question; for the faces' own thread."""
         if self._recognizer is None:
+            self._failed = True  # until it is opened
             self._recognizer = _opened(self._settings)
+        self._failed = False
         return self._recognizer
 
     def without_liveness(self) -> str | None:

@@ -91,8 +91,7 @@ async def enrol(
                 recognizer.pipeline.see_one(image, limits=recognizer.limits, name=f"“{called}”")
             raise
 
-    done = await house.faces.ask(enrolled)
-    created = await house.faces.ask(lambda recognizer: recognizer.gallery.key_created)
+    done, created = await house.faces.ask(lambda recognizer: (enrolled(recognizer), recognizer.gallery.key_created))
     return Enrolled(
         **_person(done.person).model_dump(),
         added=done.added,
@@ -107,7 +106,7 @@ def _reader(photos: Sequence[UploadFile], max_pixels: int) -> Any:
     def read() -> list[NDArray[np.uint8]]:
         names = (uploads.plain_name(photo.filename, f"photo {i}") for i, photo in enumerate(photos, 1))
         return [
-            uploads.read_photo(photo, max_pixels=max_pixels, name=name)
+            uploads.read_face_photo(photo, max_pixels=max_pixels, name=name)
             for photo, name in zip(photos, names, strict=True)
         ]
 
@@ -208,7 +207,10 @@ async def verify_audit(request: Request) -> AuditVerified:
 
 @router.get("/risk")
 async def show_risk(
-    request: Request, strangers: Count = 10.0, visits: MaybeCount = None, people: Annotated[int, Query(ge=0)] = 0
+    request: Request,
+    strangers: Count = 10.0,
+    visits: MaybeCount = None,
+    people: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> RiskShown:
     """How often this gallery will be wrong, as it is; `people` supposes another number of them."""
     found = await house_of(request).faces.ask(lambda recognizer: _risk(recognizer, strangers, visits, people))
@@ -219,7 +221,10 @@ async def show_risk(
 
 @router.get("/risk.png", response_class=Response)
 async def draw_risk(
-    request: Request, strangers: Count = 10.0, visits: MaybeCount = None, people: Annotated[int, Query(ge=0)] = 0
+    request: Request,
+    strangers: Count = 10.0,
+    visits: MaybeCount = None,
+    people: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> Response:
     """The same as a picture."""
     house = house_of(request)

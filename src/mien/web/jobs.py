@@ -282,8 +282,8 @@ class Jobs:
         job.draft = None
         if self._running is job:
             self._running = None
+        job.save()  # at once: while the inputs are removed, somebody may erase the whole job
         await asyncio.to_thread(shutil.rmtree, job.folder / INPUTS, ignore_errors=True)
-        job.save()
         self._all_changed()
 
     def _all_changed(self) -> None:
@@ -296,8 +296,10 @@ class Jobs:
     async def _tidy_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(TIDIED_EVERY)
-            with contextlib.suppress(MienError):  # a full disk; the next round tries again
+            try:
                 await self.tidy()
+            except Exception as error:  # such as a full disk; the next round tries again
+                log_failure(error, "tidying")
 
     async def tidy(self) -> None:
         """Cancel what nobody waits for, and erase what was kept long enough."""

@@ -55,7 +55,8 @@ def status_of(error: errors.MienError) -> int:
 
 def answer(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The one shape of every error."""
-    return JSONResponse({"error": sentence}, status, dict(headers) if headers else None)
+    said = sentence.encode("utf-8", "replace").decode()  # half a letter that somebody sent cannot be sent back
+    return JSONResponse({"error": said}, status, dict(headers) if headers else None)
 
 
 def install(app: FastAPI) -> None:
@@ -102,4 +103,6 @@ def invalid_sentence(found: Any) -> str:
     if first.get("type") == "missing":
         return f"Expected {place[-1]}, but it was not given." if place else "Expected a form, but nothing was sent."
     name = place[0] if place else "the request"
+    if "UploadFile" in what:
+        return f"Expected a file as {name}, but a text came; with curl it is --form {name}=@FILE."
     return f"Expected another {name}: {what[:1].lower()}{what[1:]}."

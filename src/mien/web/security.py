@@ -138,10 +138,12 @@ class Guard:
 
     def _check_rate(self, connection: HTTPConnection, visitor: Visitor) -> None:
         wait = self._machines.take(visitor.address) or self._requests.take(visitor.known)
+        if "authorization" in connection.headers and not visitor.administrator:  # a guess, and a wrong one
+            wait = wait or self._tokens.take(visitor.address)
         if connection.scope["method"] == "POST":
             if connection.scope["path"] == _SESSION:
                 wait = wait or self._tokens.take(visitor.address)
-            elif connection.headers.get("content-type", "").startswith("multipart/"):
+            elif connection.headers.get("content-type", "").lower().startswith("multipart/"):
                 wait = wait or self._upload_machines.take(visitor.address) or self._uploads.take(visitor.known)
         if wait:
             raise TooMany("Too many requests; please wait a moment.", seconds=wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -9,13 +10,28 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.errors import OptionError
 from mien.web.app import create_app
 from mien.web.settings import ServeSettings
 
 _CONNECTIONS = 1000
+_HEADER_SECONDS = 10.0
+"""For the first request of a connection to come: half of one would hold a place for ever."""
 _LAST_WORDS = 5  # seconds for requests in hand, once the server is told to stop
+
+
+class _Impatient(H11Protocol):
+    """Closes a connection on which no whole request has come."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_HEADER_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -87,6 +103,7 @@ def _config(app: FastAPI, settings: ServeSettings) -> uvicorn.Config:
         # Anybody could claim to be somebody else with a header.
         proxy_headers=False,
         ws="none",
+        http=_Impatient,
         lifespan="on",
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_LAST_WORDS,

@@ -102,8 +102,10 @@ class ServeSettings:
             )
         if not 0 <= self.steps <= 5:
             raise OptionError(f"Expected 0 to 5 movements at the door, got {self.steps}.")
-        if not self.keep_hours > 0:
-            raise OptionError(f"Expected to keep ended jobs for more than 0 hours, got {self.keep_hours}.")
+        if not 0 < self.keep_hours <= 876_000:
+            raise OptionError(
+                f"Expected to keep ended jobs for more than 0 hours, up to a century, got {self.keep_hours}."
+            )
 
     @property
     def loopback(self) -> bool:

@@ -21,6 +21,7 @@ Found = TypeVar("Found")
 _LONGEST_NAME = 60
 _LOOKED_AT = 1024  # pixels; a network sees its inputs at 224, so that more is kept in vain
 _SMALL = 256
+_FACES = 2400  # pixels a side of a photo with faces in it
 
 
 class Reading:
@@ -61,8 +62,15 @@ def read_photo(upload: UploadFile, *, max_pixels: int, name: str) -> NDArray[np.
         raise ImageError(_called(str(error), name)) from error
 
 
+def read_face_photo(upload: UploadFile, *, max_pixels: int, name: str) -> NDArray[np.uint8]:
+    """The same, made smaller where it is larger than the face networks have use for: twelve photos at once fit then."""
+    pixels = read_photo(upload, max_pixels=max_pixels, name=name)
+    height, width = pixels.shape[:2]
+    return pixels if max(height, width) <= _FACES else images.resize(pixels, *images.fit(width, height, _FACES))
+
+
 def _called(sentence: str, name: str) -> str:
-    return sentence.replace("the file", f"“{name}”").replace(", or raise max_pixels if you trust the file", "")
+    return sentence.replace(", or raise max_pixels if you trust the file", "").replace("the file", f"“{name}”")
 
 
 def save_preview(pixels: NDArray[np.uint8], path: Path, *, side: int) -> None:
@@ -84,7 +92,10 @@ def keep_for_looking(uploads: Sequence[UploadFile], folder: Path, *, max_pixels:
             pixels = images.resize(pixels, *images.fit(width, height, _LOOKED_AT))
         stem = re.sub(r'[<>:"|?*%]', "_", Path(name).stem).strip(". ") or f"picture {number}"
         ending = ".png" if max(height, width) <= _SMALL else ".jpg"
-        chosen = f"{stem}{ending}" if f"{stem}{ending}" not in names else f"{stem} ({number}){ending}"
+        chosen, taken = f"{stem}{ending}", {name.casefold() for name in names}
+        while chosen.casefold() in taken:
+            stem = f"{stem} ({number})"
+            chosen = f"{stem}{ending}"
         images.save(folder / chosen, pixels, force=True)
         names.append(chosen)
     return names

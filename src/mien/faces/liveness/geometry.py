@@ -54,6 +54,8 @@ NARROW = 0.87
 """A plane that has become so narrow has turned by 30 degrees: a head's nose would have moved by 0.2."""
 WIDEST = 1.08
 """A face that is so much wider than at its front had been turned by 22 degrees there."""
+EXPRESSION = 0.12
+"""Change of the mouth's width over the eyes' distance that is no turn's: a pitch of 28 degrees makes 0.07."""
 CLOSER = 1.25
 """How much larger a face must be than at the start to have come closer."""
 _DIRECTIONS = {"left": (1, 0), "right": (-1, 0), "up": (0, -1), "down": (0, 1)}
@@ -73,6 +75,13 @@ class Motion:
     turned up or down."""
     scale: float
     """Size against the front, over 1 when closer."""
+    mouth: float = 1.0
+    """Width of the mouth over the distance of the eyes, against the front: a turn leaves it, a smile does not."""
+
+    @property
+    def expressive(self) -> bool:
+        """Whether the mouth has left its place, so that it lies in no plane with the eyes that can be compared."""
+        return abs(self.mouth - 1) > EXPRESSION
 
     @property
     def parallax(self) -> float:
@@ -147,7 +156,12 @@ class Front:
             down=float(shift[1]),
             width=float(extent[0] / extent[1]),
             scale=math.sqrt(area) / self.unit,
+            mouth=_mouth(points) / _mouth(self.points),
         )
+
+
+def _mouth(points: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(points[4] - points[3]) / np.linalg.norm(points[1] - points[0]))
 
 
 def homography(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:

@@ -181,7 +181,7 @@ class LivenessSession:
             return self._refuse("late")
         code = self._freshness.check(image, taken, now)
         if code == "gap" and self._phase == "looking":
-            self._frontals.clear()
+            self._start_again()
         elif code is not None:
             return self._refuse(code)
         faces = self._pipeline.faces(image)
@@ -189,8 +189,9 @@ class LivenessSession:
         if self._phase == "challenge" and taken - self._judged_at > GAP:
             return self._refuse("gap")
         hint = _unusable(image, faces)
-        if hint == "several_faces" and self._phase == "challenge":
-            return self._refuse(hint)
+        # One frame may be a passer-by, or a slip of the detector; it answers nothing.
+        if self._hold("several_faces", hint == "several_faces") and self._phase == "challenge":
+            return self._refuse("several_faces")
         if hint is not None:
             return self._pass_over(hint)
         if self._phase == "looking":
@@ -198,7 +199,7 @@ class LivenessSession:
         return self._judge(image, faces[0], taken)
 
     def _look_to_the_front(self, image: Image, face: Face, taken: float) -> None:
-        if not _to_the_front(face):
+        if not to_the_front(face):
             return self._pass_over("turned")
         seen = self._frontal(image, face)
         if isinstance(seen, str):
@@ -207,7 +208,7 @@ class LivenessSession:
         steady = all(Front([f.face.landmarks]).motion(face.landmarks).parallax <= _STEADY for f in self._frontals)
         same = all(distance(f.encoding, seen.encoding) < self.same_below for f in self._frontals)
         if not (steady and same):
-            self._frontals.clear()  # somebody else came, or they moved: from the beginning, with this frame
+            self._start_again()  # somebody else came, or they moved: from the beginning, with this frame
         self._frontals.append(seen)
         if self._vote(image, face):
             self._begin(image, taken)
@@ -229,13 +230,16 @@ class LivenessSession:
         if self._tracker is None or self._reference is None:
             raise LivenessError("Expected a front before a challenge.")
         motion = self._tracker.follow(image, face.landmarks)
-        if motion.parallax > _FARTHEST if motion else not _to_the_front(face):
+        if motion.parallax > _FARTHEST if motion else not to_the_front(face):
             return self._pass_over("too_far")
         encoding = self._pipeline.encode(image, [face])[0]
-        if not distance(encoding, self._reference) < self.same_below:
+        another = not distance(encoding, self._reference) < self.same_below
+        if self._hold("another_face", another):
             return self._refuse("another_face")
-        if motion is None:
+        if another or motion is None:
             return self._pass_over("lost")
+        if motion.expressive:  # no plane any more: what it would say of turns and sheets is not true
+            return self._pass_over("expression")
         self._frames += 1
         self._judged_at = taken
         if self._hold("flat", motion.flat):
@@ -348,7 +352,13 @@ class LivenessSession:
         """A frame that does not count; before the challenge, the frames from the front must follow each other."""
         self._reason = hint
         if self._phase == "looking":
-            self._frontals.clear()
+            self._start_again()
+
+    def _start_again(self) -> None:
+        """Frames from the front, and the votes for them, follow each other: else one could vote for another."""
+        self._frontals.clear()
+        if self._votes is not None:
+            self._votes.start_again()
 
     def _refuse(self, code: str) -> None:
         self._phase, self._reason, self._ended = "refused", code, self._clock()
@@ -368,7 +378,7 @@ def _unusable(image: Image, faces: Sequence[Face]) -> str | None:
     return None if inside else "cut_off"
 
 
-def _to_the_front(face: Face) -> bool:
+def to_the_front(face: Face) -> bool:
     """Whether a face looks to the front, as far as the detector's landmarks can tell."""
     yaw, pitch, _ = quality.pose(face.landmarks)
     return abs(yaw) <= _YAW and abs(pitch) <= _PITCH

@@ -14,7 +14,7 @@ Phase = Literal["looking", "challenge", "live", "refused"]
 
 HINTS = (
     "no_face", "several_faces", "too_small", "cut_off", "too_dark", "too_bright", "blurred", "turned", "too_far",
-    "too_fast", "lost",
+    "too_fast", "lost", "expression",
 )  # fmt: skip
 """Codes that come with a frame that does not count; the session goes on."""
 

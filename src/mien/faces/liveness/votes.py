@@ -27,6 +27,10 @@ class Votes:
         """One frame's probability of live; what is not a number counts as none at all."""
         self.scores.append(score if math.isfinite(score) else 0.0)
 
+    def start_again(self) -> None:
+        """Somebody else may stand there now: what spoke for the one before is forgotten, what spoke against is not."""
+        self.scores = [score for score in self.scores if score < self.threshold]
+
     @property
     def denied(self) -> bool:
         """Whether the last frames were clearly an attack."""

@@ -118,7 +118,7 @@ export function easel(acts) {
     const box = element("div", { class: "grow" }, picture);
     picture.addEventListener("load", () => fitted(box, picture), { once: true });
     hang(as, last ? box : element("p", { class: "unshown faint" }, now.title));
-    const sentence = now.state === "failed" ? now.error ?? "The painting failed." : now.frame ? "Cancelled. This is as far as it came." : "Cancelled.";
+    const sentence = now.state === "failed" ? now.error ?? "The painting failed." : `Cancelled. ${now.error ?? ""}`.trim();
     fill(placard, element("div", { class: "row" },
       element("div", {}, element("div", { class: "title" }, now.title),
         element("div", { class: now.state === "failed" ? "fault" : "faint small", role: now.state === "failed" ? "alert" : null }, sentence)),

@@ -130,7 +130,7 @@ function stopped(job) {
   document.title = "Explorer · mien";
   fill(byId("running"), element("div", {}, element("span", { class: "title" }, job.title),
     element("span", { class: job.state === "failed" ? "fault" : "faint", role: job.state === "failed" ? "alert" : null },
-      job.state === "failed" ? job.error ?? "The look failed." : "Cancelled.")));
+      job.state === "failed" ? job.error ?? "The look failed." : `Cancelled. ${job.error ?? ""}`.trim())));
 }
 
 function report(job) {
