@@ -29,7 +29,7 @@ demo: $(VENV)/.installed  ## paint, know a face, teach a network, look into it: 
 	$(BIN)/mien demo --out demo $(if $(PHOTO),--photo "$(PHOTO)") $(if $(STYLE),--style "$(STYLE)")
 
 test: lint types $(VENV)/.installed-test  ## lint, types and the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 test-slow: $(VENV)/.installed-test  ## what takes long, and a real browser (MIEN_DATA=… for tests on real data)
 	$(BIN)/python -m pytest -q -m "(slow or browser) and not gpu and not postgres"

@@ -144,14 +144,23 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(another, settings):
 # the administrator
 
 
-def test_the_administrators_routes_need_the_token(app, browser, another):
+def test_the_administrators_routes_need_the_token(settings):
+    app = create_app(settings(limits=Limits(tokens_a_minute=1000)))
     own = [(method, address) for method, address, route in routes(app) if isinstance(route, AdministratorRoute)]
     assert len(own) == 9
     for method, address in own:
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic x"}):
-            answer = another().request(method, address, headers=headers)
+            with Client(app) as client:
+                answer = client.request(method, address, headers=headers)
             assert answer.status_code == 401, (method, address)
             assert "token" in answer.json()["error"]
+
+
+def test_tokens_cannot_be_guessed_by_header_either(browser):
+    statuses = [
+        browser.get("/api/v1/people", headers={"authorization": f"Bearer guess-{i}"}).status_code for i in range(12)
+    ]
+    assert statuses == [401] * 10 + [429] * 2
 
 
 def test_what_is_the_administrators_is_asked_for_before_the_body_is_read(browser):

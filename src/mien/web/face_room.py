@@ -97,8 +97,11 @@ class FaceRoom:
     def recognizer(self) -> Recognizer:
         """The recogniser, loaded at the first question; for the faces' own thread."""
         if self._recognizer is None:
-            self._failed = True  # until it is opened
-            self._recognizer = _opened(self._settings)
+            try:
+                self._recognizer = _opened(self._settings)
+            except Exception:
+                self._failed = True
+                raise
         self._failed = False
         return self._recognizer
 

@@ -12,7 +12,8 @@ from where it was, in the direction of the turn, while the plane itself has beco
 
     w = cos θ.                                                                                      (foreshortening)
 
-A sheet has d = 0: however it is turned, tilted, moved or bent away evenly, p stays at 0, and only w falls. A head has
+A flat sheet has d = 0: however it is turned, tilted or moved, p stays at 0, and only w falls. One that is folded along
+the nose, by 35 degrees or more a side, has the depth of a head there, and is not told from one by this. A head has
 d = 27 mm at 63 mm between the eyes: 0.43 eye distances. So p says how far and where a *head* has turned, and
 
     depth = p / tan(arccos w)

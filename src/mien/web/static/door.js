@@ -143,7 +143,7 @@ async function begin() {
 }
 
 function failed(error) {
-  byId("fault").textContent = running && (error.status === 409 || error.status === 404) ? "This try is over. Begin again." : error.message;
+  byId("fault").textContent = error.status === 404 ? "This try is over. Begin again." : error.message;
 }
 
 function finish(last) {

@@ -82,7 +82,7 @@ async function enrol(more) {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     byId("enrol-fault").textContent = error.message;
-    if (error.status === 409 && !more) {
+    if (error.status === 409 && !more && error.message.includes("enrolled already")) {
       fill(byId("enrol-done"), element("button", { class: "button", type: "button", onclick: () => enrol(true) }, `Add these photos to ${name}`));
     }
   } finally {
