@@ -189,9 +189,8 @@ class LivenessSession:
         if self._phase == "challenge" and taken - self._judged_at > GAP:
             return self._refuse("gap")
         hint = _unusable(image, faces)
-        # One frame may be a passer-by, or a slip of the detector; it answers nothing.
-        if self._hold("several_faces", hint == "several_faces") and self._phase == "challenge":
-            return self._refuse("several_faces")
+        if hint == "several_faces" and self._phase == "challenge":
+            return self._refuse(hint)  # on one frame already: two could take turns
         if hint is not None:
             return self._pass_over(hint)
         if self._phase == "looking":
