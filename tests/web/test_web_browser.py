@@ -193,4 +193,6 @@ def test_the_explorer_makes_a_report_that_opens_in_its_frame(settings, tmp_path)
         tab.click("#go")
         frame = tab.locator("iframe")
         frame.wait_for(timeout=240_000)
-        tab.frame_locator("iframe").get_by_role("heading").first.wait_for()
+        heading = tab.frame_locator("iframe").get_by_role("heading").first
+        heading.wait_for()
+        assert "vgg19" in heading.inner_text()
