@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import os
 import sys
 import threading
 import time
@@ -27,6 +28,8 @@ def python(code, *arguments):
 
 
 def test_the_command_finds_who_was_admitted_in_its_environment_and_no_key(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("MIEN_")]:
+        monkeypatch.delenv(name)  # what the machine has set, such as MIEN_DATA
     for name in ("MIEN_KEY", "MIEN_NEW_KEY", "MIEN_RTSP"):
         monkeypatch.setenv(name, "hidden")
     monkeypatch.setenv("KEPT", "yes")
