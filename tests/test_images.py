@@ -44,6 +44,25 @@ def test_lossy_files_arrive_nearly_as_they_were(kind, options):
     assert np.abs(picture.pixels.astype(int) - photo).mean() < 3
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"P1\n2 2\n1 0\n0 1\n", [[0, 255], [255, 0]]),  # 1 is ink
+        (b"P2 # a remark\n2 2\n255\n7 8\n9 10\n", [[7, 8], [9, 10]]),
+        (b"P4\n2 2\n\x80\x40", [[0, 255], [255, 0]]),
+        (b"P5\n2 2\n255\n\x07\x08\x09\x0a", [[7, 8], [9, 10]]),
+        (b"P5\n2 2\n65535\n\xff\xff\x80\x80\x01\x01\x00\x00", [[255, 128], [1, 0]]),
+        (b"P5\n2 2\n15\n\x0f\x00\x01\x02", [[255, 0], [17, 34]]),
+    ],
+)
+def test_portable_pictures_are_read(content, expected):
+    np.testing.assert_array_equal(images.load(content).pixels, np.repeat(np.array(expected)[..., None], 3, axis=2))
+
+
+def test_a_portable_picture_in_colour(corner):
+    np.testing.assert_array_equal(images.load(b"P6\n3 2\n255\n" + corner.tobytes()).pixels, corner)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG", "GIF"])
 def test_grey_becomes_three_equal_channels(kind):
     grey = np.full((8, 8), 77, np.uint8)

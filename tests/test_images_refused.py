@@ -109,6 +109,7 @@ def bombs():
         "GIF": gif[:6] + struct.pack("<HH", side, side) + gif[10:],
         "BMP": bmp[:18] + struct.pack("<ii", side, side) + bmp[26:],
         "JPEG": jpeg,
+        "PGM": f"P5\n{side} {side}\n255\n".encode(),
         "TIFF": tiff,
         "float TIFF": float_tiff,
     }

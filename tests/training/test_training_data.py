@@ -94,8 +94,8 @@ def test_pictures_are_resized_and_made_grey_if_asked(people):
 
 def test_portable_pictures_are_read_too(tmp_path):
     (tmp_path / "s1").mkdir()
-    (tmp_path / "s1" / "1.pgm").write_bytes(b"P5\n2 1\n255\n\x00\xff")
-    np.testing.assert_array_equal(from_folder(tmp_path)[0][0], [[0, 1]])
+    (tmp_path / "s1" / "1.pgm").write_bytes(b"P5\n2 2\n255\n\x00\xff\xff\x00")
+    np.testing.assert_array_equal(from_folder(tmp_path)[0][0], [[0, 1], [1, 0]])
     (tmp_path / "s1" / "2.pgm").write_bytes(b"P5\n2 9\n255\n\x00\xff")
     with pytest.raises(ImageError, match=r"2\.pgm"):
         from_folder(tmp_path)[1]

@@ -7,6 +7,7 @@ the bytes, and Pillow's process-wide pixel limit plays no part.
 from __future__ import annotations
 
 import io
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from PIL import (
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -29,8 +31,11 @@ from PIL import (
 from mien.errors import ImageError, MienError, MissingExtra
 from mien.images.samples import Decoded, decode_16_bits, decode_image, decode_with_tifffile, needs_tifffile
 
-READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, HEIC or AVIF"
-ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"})
+READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, PGM, HEIC or AVIF"
+ENDINGS = frozenset(
+    [".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"]
+    + [".pgm", ".ppm", ".pbm", ".pnm"]
+)
 """How the files that can be read usually end; what they hold decides."""
 _READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -39,6 +44,7 @@ _READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "WebP": WebPImagePlugin.WebPImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
+    "PGM": PpmImagePlugin.PpmImageFile,
 }
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -50,6 +56,8 @@ _SIGNATURES = {
     b"GIF8": "GIF",
     b"BM": "BMP",
 }
+# PBM, PGM and PPM, in letters (P1 to P3) and in bytes (P4 to P6): data sets of faces still come in them.
+_PORTABLE = re.compile(rb"P[1-6][\s#]")
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 # How Pillow begins its refusal of a sound TIFF whose samples it does not know ("unknown pixel mode").
@@ -172,6 +180,8 @@ def _kind(head: bytes) -> str | None:
     for signature, kind in _SIGNATURES.items():
         if head.startswith(signature):
             return kind
+    if _PORTABLE.match(head):
+        return "PGM"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[4:8] == b"ftyp":

@@ -16,7 +16,6 @@ from mien import images
 from mien.errors import DataError, ImageError, OptionError
 from mien.visualize.subjects import Subject
 
-PICTURES = images.ENDINGS | {".ppm", ".pgm"}
 PICTURE_SIZE = 224
 """Pixels a side of a picture where the network says nothing: what VGG was trained with."""
 
@@ -153,7 +152,7 @@ def _from_pictures(path: Path, subject: Subject, *, size: int | None) -> Source:
 
 def _is_picture(path: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-    return path.suffix.lower() in PICTURES and not hidden and path.is_file()
+    return path.suffix.lower() in images.ENDINGS and not hidden and path.is_file()
 
 
 def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

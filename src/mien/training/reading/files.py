@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mien import images
 from mien.errors import DataError, OptionError
 from mien.training.data import Array, Kind, check_finite
 from mien.training.reading import pictures, signals, video, volumes
 
 _ENDINGS: dict[str, Kind] = {
-    **dict.fromkeys(pictures.ENDINGS, "image"),
+    **dict.fromkeys(images.ENDINGS, "image"),
     **dict.fromkeys((".wav", ".hea"), "signal"),
     **dict.fromkeys((".nii", ".nii.gz"), "volume"),
     **dict.fromkeys(video.ENDINGS, "clip"),
@@ -127,7 +128,7 @@ def _content(path: Path, how: Reading) -> Content:
     if name in video.ENDINGS:
         clip = video.read_clip(path, frames=how.frames, size=how.size)
         return Content("clip", clip.values, rate=clip.rate)
-    if name in pictures.ENDINGS:
+    if name in images.ENDINGS:
         return Content("image", pictures.read_picture(path, size=how.size, grey=how.grey))
     if name in (".hea", ".dat") or path.with_suffix(".hea").exists():
         record = signals.read_wfdb(path)

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import images
-from mien.errors import ImageError
 from mien.training.data import Array
-
-PORTABLE = (".pgm", ".ppm", ".pbm", ".pnm")
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif", *PORTABLE)
 
 # Rec. 709 luma: the weights that belong to sRGB's primaries.
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -20,7 +16,7 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 def read_picture(path: Path, *, size: tuple[int, int] | None = None, grey: bool = False) -> Array:
     """The picture upright in sRGB, resized to `size` (height, width) if given. Raises ImageError."""
-    pixels = _portable(path) if path.suffix.lower() in PORTABLE else images.load(path).pixels
+    pixels = images.load(path).pixels
     if size and pixels.shape[:2] != size:
         pixels = images.resize(pixels, size[1], size[0])
     return channels_first(pixels, grey=grey)
@@ -31,17 +27,3 @@ def channels_first(pixels: NDArray[np.uint8], *, grey: bool) -> Array:
     values = pixels.astype(np.float32) / np.float32(255)
     planes = (values @ _LUMA)[None] if grey else values.transpose(2, 0, 1)
     return np.ascontiguousarray(planes, np.float32)
-
-
-def _portable(path: Path) -> NDArray[np.uint8]:
-    """PGM and its kin, which `mien.images` leaves to this room: data sets of faces still come in it."""
-    from PIL import PpmImagePlugin
-
-    try:
-        with path.open("rb") as file, PpmImagePlugin.PpmImageFile(file) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(
-            f"Expected a portable picture (PGM, PPM) in “{path}”, but it cannot be read: {error}; "
-            "replace the file or leave it out."
-        ) from error
