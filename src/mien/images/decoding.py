@@ -32,10 +32,12 @@ from mien.errors import ImageError, MienError, MissingExtra
 from mien.images.samples import Decoded, decode_16_bits, decode_image, decode_with_tifffile, needs_tifffile
 
 READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, PGM, HEIC or AVIF"
-ENDINGS = frozenset(
-    [".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"]
-    + [".pgm", ".ppm", ".pbm", ".pnm"]
-)
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".heif", ".avif"}) | {
+    ".pgm",
+    ".ppm",
+    ".pbm",
+    ".pnm",
+}
 """How the files that can be read usually end; what they hold decides."""
 _READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
