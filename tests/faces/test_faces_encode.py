@@ -14,7 +14,7 @@ from skimage import data
 
 from mien import weights
 from mien.errors import FaceError, WeightsError, WeightsMismatch
-from mien.faces import encode
+from mien.faces import onnx
 from mien.faces.align import align
 from mien.faces.detect import Detector
 from mien.faces.encode import Encoder, load_encoder
@@ -113,11 +113,11 @@ def test_the_records_input_is_applied():
     record = weights.RECORDS["sface"]
     bgr = dataclasses.replace(record, input=weights.RECORDS["yunet"].input)
     arc = dataclasses.replace(record, input=weights.Input("RGB", 255.0, (127.5, 127.5, 127.5), (1 / 127.5,) * 3))
-    assert encode._prepared(crop, record)[0, :, 0, 1].tolist() == [255, 51, 0]
-    assert encode._prepared(crop, bgr)[0, :, 0, 1].tolist() == [0, 51, 255]
-    assert np.allclose(encode._prepared(crop, arc)[0, :, 0, 1], [1, -0.6, -1])
+    assert onnx.prepared(crop, record)[0, :, 0, 1].tolist() == [255, 51, 0]
+    assert onnx.prepared(crop, bgr)[0, :, 0, 1].tolist() == [0, 51, 255]
+    assert np.allclose(onnx.prepared(crop, arc)[0, :, 0, 1], [1, -0.6, -1])
     unit = dataclasses.replace(record, input=weights.Input("RGB", 1.0, (0.5, 0.0, 0.0), (2.0, 1.0, 1.0)))
-    assert np.allclose(encode._prepared(crop, unit)[0, :, 0, 1], [1, 0.2, 0])
+    assert np.allclose(onnx.prepared(crop, unit)[0, :, 0, 1], [1, 0.2, 0])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])

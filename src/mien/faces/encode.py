@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien import weights as w
 from mien.errors import FaceError, MissingExtra, WeightsError, WeightsMismatch
+from mien.faces import onnx
 from mien.faces.records import Encodings
 from mien.weights import Weights
 
@@ -40,19 +41,13 @@ class Encoder:
                 f"Expected the record of an encoder, but {weights.name} has no {' and no '.join(missing)}; add it to "
                 "the record."
             )
-        path = w.find(weights)
         self.weights = weights
         self.dimension = weights.encoding
         self.name = f"{weights.name}-{weights.sha256[:8]}"
         self._size = weights.size
         self._nets: queue.SimpleQueue[cv2.dnn.Net] = queue.SimpleQueue()
-        try:
-            for _ in range(_AT_ONCE):
-                self._nets.put(cv2.dnn.readNetFromONNX(str(path)))
-        except cv2.error as error:
-            raise WeightsError(
-                f"Expected {path} to be a network in ONNX that OpenCV can read, but: {_line(error)}"
-            ) from error
+        for _ in range(_AT_ONCE):
+            self._nets.put(onnx.read_net(weights))
         self._threads = ThreadPoolExecutor(_AT_ONCE, "mien-encoder")
 
     def encode(self, crops: NDArray[np.uint8], *, mirror: bool = True) -> Encodings:
@@ -84,13 +79,13 @@ class Encoder:
         One at a time: OpenCV 4.14 gives random numbers for SFace with a batch of two or more, and no time is lost, as
         one face keeps a processor busy (measured: 38 ms a face alone, 37 to 38 ms in batches of 2 to 8).
         """
-        blob = _prepared(crop, self.weights)
+        blob = onnx.prepared(crop, self.weights)
         net = self._nets.get()
         try:
             net.setInput(blob)
             out = np.array(net.forward(), np.float32).ravel()
         except cv2.error as error:
-            raise WeightsError(f"The encoder {self.name} could not be run by OpenCV: {_line(error)}") from error
+            raise WeightsError(f"The encoder {self.name} could not be run by OpenCV: {onnx.one_line(error)}") from error
         finally:
             self._nets.put(net)
         if out.size != self.dimension:
@@ -104,21 +99,6 @@ class Encoder:
 def load_encoder(source: str | Path = "sface") -> Encoder:
     """The encoder called `source`, or the one whose record (JSON) lies at that path."""
     return Encoder(w.record(source))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _prepared(crop: NDArray[np.uint8], weights: Weights) -> NDArray[np.float32]:
-    """The network's input (1, 3, H, W): `((x * range)[channels] - mean) * scale` of the record's `Input`."""
-    entry = weights.input
-    ordered = crop if entry.channels == "RGB" else crop[..., ::-1]
-    x = ordered.astype(np.float32)
-    if entry.range != 255:
-        x *= np.float32(entry.range / 255)
-    x = (x - np.array(entry.mean, np.float32)) * np.array(entry.scale, np.float32)
-    return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
 
 
 def _normalised(vector: NDArray[np.float32], name: str) -> NDArray[np.float32]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import weights as w
 from mien.errors import FaceError, MissingExtra, OptionError, WeightsError, WeightsMismatch
+from mien.faces import onnx
 from mien.faces.liveness.records import LivenessInput, read_liveness
 from mien.faces.records import Face, Image
 from mien.weights import Weights
@@ -61,13 +61,7 @@ class PassiveNet:
         self.size = self.weights.size
         self.name = f"{self.weights.name}-{self.weights.sha256[:8]}"
         self.threshold, self.denied_below = self.liveness.threshold, self.liveness.denied_below
-        path = w.find(self.weights)
-        try:
-            self._net = cv2.dnn.readNetFromONNX(str(path))
-        except cv2.error as error:
-            raise WeightsError(
-                f"Expected {path} to be a network in ONNX that OpenCV can read, but: {_line(error)}"
-            ) from error
+        self._net = onnx.read_net(self.weights)
         self._lock = threading.Lock()
         self._probability(np.full((*self.size, 3), 128, np.uint8))  # what is wrong shows now, not at the door
 
@@ -85,7 +79,7 @@ class PassiveNet:
         return np.array([self._probability(self.crop(image, face)) for face in faces], np.float32)
 
     def _probability(self, seen: Image) -> float:
-        blob = _prepared(seen, self.weights)
+        blob = onnx.prepared(seen, self.weights)
         try:
             with self._lock:
                 self._net.setInput(blob)
@@ -93,7 +87,7 @@ class PassiveNet:
         except cv2.error as error:
             raise WeightsError(
                 f"The liveness network {self.name} could not be run by OpenCV; look whether the size in its record is "
-                f"right: {_line(error)}"
+                f"right: {onnx.one_line(error)}"
             ) from error
         return _read(out, self.liveness, name=self.name)
 
@@ -120,15 +114,6 @@ def crop(image: Image, face: Face, *, scale: float, size: tuple[int, int]) -> Im
     square = cv2.copyMakeBorder(inside, *over, cv2.BORDER_REPLICATE) if any(over) else inside
     way = cv2.INTER_AREA if pixels > max(size) else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(np.ascontiguousarray(square), (size[1], size[0]), interpolation=way), np.uint8)
-
-
-def _prepared(seen: Image, weights: Weights) -> NDArray[np.float32]:
-    """The network's input (1, 3, H, W): `((x * range)[channels] - mean) * scale` of the record's `Input`."""
-    entry = weights.input
-    ordered = seen if entry.channels == "RGB" else seen[..., ::-1]
-    x = ordered.astype(np.float32) * np.float32(entry.range / 255)
-    x = (x - np.array(entry.mean, np.float32)) * np.array(entry.scale, np.float32)
-    return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
 
 
 def _read(out: NDArray[np.float64], how: LivenessInput, *, name: str) -> float:
@@ -166,7 +151,3 @@ def _read(out: NDArray[np.float64], how: LivenessInput, *, name: str) -> float:
             '"activation" is rather "sigmoid" or "softmax".'
         )
     return min(1.0, max(0.0, value))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
