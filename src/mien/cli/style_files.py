@@ -8,7 +8,7 @@ from typing import Any
 
 from mien import images
 from mien.errors import MienError, OptionError, OutputError, ResumeError
-from mien.style import inputs, patterns
+from mien.style import inputs
 
 
 def check_outputs(out: Path, *, bits: int, force: bool, evolution: bool, log: str | None) -> None:
@@ -39,6 +39,8 @@ def check_outputs(out: Path, *, bits: int, force: bool, evolution: bool, log: st
 def check_style(style: str) -> None:
     """Refuse a wrong style before anything is written; a pattern is not drawn for it."""
     if style.startswith("@"):
+        from mien.style import patterns  # here, because what draws them takes half a second to load
+
         patterns.describe(style)
     else:
         images.load(style)

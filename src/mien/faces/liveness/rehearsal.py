@@ -137,13 +137,27 @@ class Stage:
         full_u, full_v = _straight(self._rays_x, self._rays_y, pose, sway)
         return self._lookup(full_u + moved_u, full_v + moved_v)
 
-    def sheet(self, pose: Pose, *, sway: tuple[float, float] = (0.0, 0.0), bend: float = 0.0) -> Image:
+    def sheet(
+        self,
+        pose: Pose,
+        *,
+        sway: tuple[float, float] = (0.0, 0.0),
+        bend: float = 0.0,
+        fold: float = 0.0,
+        crease: float = 0.0,
+    ) -> Image:
         """The photo as a sheet of paper before a grey wall.
 
         bend: 1 / radius of a pipe that it lies around, upright, in eye distances; 0 for a flat sheet. A head's is 0.84.
+        fold: degrees by which each half is tilted back from an upright crease through the nose, like a roof. Printed so
+        much wider that it looks like the photo from the front. crease: how far right of the nose, in eye distances.
         """
         origin, across, down, into = _turned(self._rays_x, self._rays_y, pose, sway)
-        if bend:
+        if fold:
+            middle = np.array([self._nose[0] + crease, 0.0, 0.0])
+            u, v, inside = _on_roof(origin - middle, across, down, into, math.tan(math.radians(fold)))
+            u += np.float32(middle[0])
+        elif bend:
             u, v, inside = _on_pipe(origin, across, down, into, 1 / bend)
         else:
             t = -origin[2] / into
@@ -219,6 +233,20 @@ def _on_pipe(
     x = np.clip((origin[0] + t * across) / radius, -1, 1)
     u = radius * np.arcsin(x)
     return u.astype(np.float32), (origin[1] + t * down).astype(np.float32), inside & (np.abs(x) < 0.98)
+
+
+def _on_roof(
+    origin: NDArray[np.float64], across: _Grid, down: _Grid, into: _Grid, slope: float
+) -> tuple[_Grid, _Grid, NDArray[np.bool_]]:
+    """Where rays meet two half planes z = slope |x|, seen from the side of their ridge; and whether they do."""
+    nearest = np.full_like(across, np.inf)
+    for side in (1, -1):
+        with np.errstate(divide="ignore"):
+            t = (side * slope * origin[0] - origin[2]) / (into - np.float32(side * slope) * across)
+        nearest = np.where((t > 0) & (side * (origin[0] + t * across) >= 0), np.minimum(nearest, t), nearest)
+    inside = np.isfinite(nearest)
+    t = np.where(inside, nearest, 0)
+    return (origin[0] + t * across).astype(np.float32), (origin[1] + t * down).astype(np.float32), inside
 
 
 def filmed(
