@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from skimage import data
 
 from mien import images, weights
-from mien.cli.faces_liveness import evaluate_liveness
+from mien.cli.faces_liveness import evaluate_liveness, liveness_model
 from mien.errors import OptionError
 from mien.faces.detect import Detector
 from mien.faces.liveness import evaluation_text as text
@@ -335,3 +335,16 @@ def test_the_command_writes_a_score_sheet(taken, tmp_path):
 def test_the_command_asks_for_something_to_judge_by():
     answer = CliRunner().invoke(evaluate_liveness, [])
     assert "got none" in str(answer.exception)
+
+
+def test_a_score_sheet_needs_pictures_and_says_so_before_the_scripts_are_run(tmp_path):
+    answer = CliRunner().invoke(evaluate_liveness, ["--scripts", "1000", "-o", str(tmp_path / "sheet")])
+    assert "Expected pictures to judge by" in str(answer.exception)
+    assert not (tmp_path / "sheet").exists()
+
+
+def test_a_network_that_is_there_is_not_overwritten(tmp_path):
+    (tmp_path / "liveness.json").write_text("{}")
+    answer = CliRunner().invoke(liveness_model, ["encoder", "attacks", "-o", str(tmp_path)])
+    assert "--force" in str(answer.exception)
+    assert (tmp_path / "liveness.json").read_text() == "{}"

@@ -288,6 +288,13 @@ def test_a_body_of_unknown_length_is_read_up_to_the_limit(settings, served):
         assert client.get("/health/live").status_code == 200
 
 
+def test_a_watchman_may_ask_for_the_head_alone(browser):
+    for path in ("/health/live", "/health/ready"):
+        answer = browser.head(path)
+        assert answer.status_code == browser.get(path).status_code
+        assert answer.content == b""
+
+
 def test_a_frame_has_a_smaller_limit(browser):
     answer = browser.post(
         "/api/v1/door/attempts/x/frames?nonce=x&n=0&taken=0",

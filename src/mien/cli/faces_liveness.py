@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import itertools
 import json
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from mien.errors import OptionError, OutputError
 if TYPE_CHECKING:
     from mien.faces.liveness.evaluate import Looks
     from mien.faces.liveness.passive import PassiveNet
+    from mien.faces.liveness.scripted import Scripted
 
 PARTS = ("learn", "choose", "judge")
 
@@ -84,14 +85,15 @@ def evaluate_liveness(
 
     if folder is None and not scripts:
         raise OptionError("Expected pictures to judge by (DIR), or scripted attacks to run (--scripts 1000); got none.")
-    tried = _run_scripts(scripts) if scripts else []
     if folder is None:
-        for name, tries, passes in tried:
-            click.echo(f"scripted attack, {name}: {passes:,} of {tries:,} passed")
+        if out is not None:
+            raise OptionError("Expected pictures to judge by (DIR) for a score sheet; got none beside -o.")
+        _tell_scripts(_run_scripts(scripts), as_json=as_json)
         return
     target = _new_folder(out, force=force)
     shown = read_shown(folder, part=part)
     net = _network(model)
+    tried = _run_scripts(scripts) if scripts else []
     looks = _look(shown, net, moves=moves)
     result = evaluate(looks, net.threshold if threshold is None else threshold)
     record = text.record(result, network=net.name, scripts=tried)
@@ -117,8 +119,9 @@ def evaluate_liveness(
 @click.option("--scale", type=click.FloatRange(1, 5), default=2.2, help="of the cuts that were learnt from [2.2]")
 @click.option("--source", metavar="TEXT", default="photos of the maker's own", help="what the faces were, in words")
 @click.option("--licence", metavar="TEXT", default="as its training data allow", help="of the weights")
+@click.option("--force", is_flag=True, help="overwrite what exists")
 def liveness_model(
-    checkpoint: str, folder: str, out: str, apcer: float, scale: float, source: str, licence: str
+    checkpoint: str, folder: str, out: str, apcer: float, scale: float, source: str, licence: str, force: bool
 ) -> None:
     """Make a liveness network of CHECKPOINT, trained by `mien train --recipe liveness`, with its threshold.
 
@@ -134,6 +137,8 @@ def liveness_model(
         f"{source}; not certified",
         "licence": licence,
     }
+    if (Path(out) / "liveness.json").exists() and not force:
+        raise OutputError(f"Expected a new folder, but “{out}” holds a network already; overwrite it with --force.")
     how = {"scale": scale, "threshold": 0.5}
     record = to_network(checkpoint, out, about=about, liveness=how)
     looks = _look(read_shown(folder, part="choose"), _network(str(record)), moves=False)
@@ -183,9 +188,17 @@ def _new_folder(out: str | None, *, force: bool) -> Path | None:
     return target
 
 
-def _run_scripts(tries: int) -> list[tuple[str, int, int]]:
-    try:
-        scripted = importlib.import_module("mien.faces.liveness.scripted")
-    except ModuleNotFoundError as error:
-        raise OptionError("Expected the scripted attacks, but this mien has none; leave out --scripts.") from error
-    return [(str(name), int(tried), int(passed)) for name, tried, passed in scripted.run_scripts(tries)]
+def _run_scripts(tries: int) -> list[Scripted]:
+    from mien.faces.liveness.scripted import SCRIPTS, run_scripts
+
+    with _bar("acting", total=tries * len(SCRIPTS)) as advance:
+        done = itertools.count(1)
+        return run_scripts(tries, on_try=lambda _name, _outcome: advance(next(done), tries * len(SCRIPTS)))
+
+
+def _tell_scripts(tried: list[Scripted], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"scripts": [script._asdict() for script in tried]}, indent=1, ensure_ascii=False))
+        return
+    for name, tries, passes in tried:
+        click.echo(f"scripted attack, {name}: {passes:,} of {tries:,} passed")

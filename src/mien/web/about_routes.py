@@ -87,12 +87,14 @@ async def leave(request: Request) -> Response:
     return answer
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", tags=["health"])
 async def live() -> Health:
     """The server answers."""
     return Health(status="live")
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", tags=["health"])
 async def ready(request: Request) -> Health:
     """The server takes jobs; 503 while it cannot."""
