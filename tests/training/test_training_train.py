@@ -349,6 +349,17 @@ def test_the_log_has_one_line_an_epoch(tmp_path):
     assert float(lines[-1].split(",")[2]) == pytest.approx(trained.history.rows[-1].loss, rel=1e-5)
 
 
+def test_tensorboard_reads_the_log(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is an extra")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    data = people()
+    train(data, dataclasses.replace(TINY, log="tensorboard"), split=split_of(data), out=tmp_path / "r")
+    events = EventAccumulator(str(tmp_path / "r" / "tensorboard"))
+    events.Reload()
+    assert {"loss", "EER", "rate"} <= set(events.Tags()["scalars"])
+
+
 def test_tensorboard_where_it_is_not_installed_is_said_with_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     data = people()
