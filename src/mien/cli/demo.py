@@ -22,6 +22,7 @@ from mien.cli.progress import ProgressLine
 from mien.cli.style_files import check_style, make_folder
 from mien.cli.style_jobs import Frames
 from mien.errors import ImageError
+from mien.page import document, table
 from mien.style import Cost, Painting, StyleOptions, result, sheet
 from mien.style.inputs import gather
 from mien.style.log import save_log
@@ -138,32 +139,11 @@ def _write(path: Path, text: str) -> Path:
 
 # ---- the page --------------------------------------------------------------------------------------------------------
 
-_STYLE = """
-:root { color-scheme: light dark; --paper: #faf9f6; --ink: #26262a; --faint: #6d6d74; --line: #dddad2 }
-@media (prefers-color-scheme: dark) { :root { --paper: #1b1b1e; --ink: #ececea; --faint: #a3a3aa; --line: #38383d } }
-body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 54rem; background: var(--paper); color: var(--ink);
-       font: 16px/1.55 system-ui, sans-serif }
-h1 { font-weight: 600; font-size: 1.5rem; margin: 0 0 .2rem }
-h2 { font-weight: 600; font-size: 1.1rem; margin: 2.4rem 0 .6rem }
-p { margin: .3rem 0; color: var(--faint) }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.2rem 0 } .pair figure { flex: 1 1 20rem; margin: 0 }
-.three { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; margin: 1.2rem 0 }
-.three figure { margin: 0 } .three img { aspect-ratio: 1; object-fit: cover; object-position: top }
-img { width: 100%; height: auto; display: block; border-radius: 4px }
-figcaption { font-size: .9rem; color: var(--faint); padding-top: .3rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left }
-th { font-weight: 600; font-size: .9rem } code { background: var(--line); padding: .1em .35em; border-radius: 3px }
-"""
-
 
 def _page(main: Card, six: Sequence[Card], faces: FacesShown | None, learning: LearningShown | None) -> str:
-    rows = "".join(_row(card) for card in (main, *six))
+    head = ("style", "pixels", "seconds", "J before", "J after", "content after", "style before", "style after")
     name = html.escape(main.style)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>mien: a photo, painted</title><style>{_STYLE}</style></head><body>
+    body = f"""
 <h1>A photo, painted</h1>
 <p>{main.size[0]}×{main.size[1]} pixels in {main.seconds:.0f} seconds, in the style {name}.</p>
 <div class="pair">
@@ -179,23 +159,24 @@ each scale begins where the coarser one ended.</p>
 <img src="six.jpg" alt="the photo in six styles">
 {"" if faces is None else demo_faces.section(faces)}{"" if learning is None else demo_learning.section(learning)}
 <h2>Numbers</h2>
-<div class="wide"><table><tr><th>style</th><th>pixels</th><th>seconds</th><th>J before</th><th>J after</th>
-<th>content after</th><th>style before</th><th>style after</th></tr>{rows}</table></div>
+{table(head, map(_row, (main, *six)))}
 <p>Before: the costs of the photo itself. After: of the painting as saved, in 8 bits.</p>
 <h2>Your own</h2>
 <p><code>mien style photo.jpg {name} -o painting.png</code></p>
 <p><code>mien style --list</code> shows the built-in styles, <code>mien style --help</code> every setting.
 <code>mien serve</code> opens all of it as a page: a studio, a door with its camera, a look inside networks.</p>
-</body></html>
 """
+    return document("a photo, painted", body)
 
 
-def _row(card: Card) -> str:
+def _row(card: Card) -> list[str]:
     before, after = card.before, card.after
-    cells = [html.escape(card.style), f"{card.size[0]}×{card.size[1]}", f"{card.seconds:.1f}"]
-    cells += ["" if cost is None else f"{cost:.3g}" for cost in (before and before.total, after and after.total)]
-    cells += [
-        "" if cost is None else f"{cost:.3g}"
-        for cost in (after and after.content, before and before.style, after and after.style)
-    ]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+    costs = (
+        before and before.total,
+        after and after.total,
+        after and after.content,
+        before and before.style,
+        after and after.style,
+    )
+    size, seconds = f"{card.size[0]}×{card.size[1]}", f"{card.seconds:.1f}"
+    return [card.style, size, seconds, *("" if cost is None else f"{cost:.3g}" for cost in costs)]

@@ -6,7 +6,7 @@ Faces are people: a report holds rates and counts, and no name, no path and no p
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mien.faces.evaluate import FolderResult, LfwResult, worst_group
 from mien.faces.evaluation_plots import det_plot, distances_plot, roc_plot
 from mien.faces.evaluation_text import MARK, NO_EER, eer_errors, interval, rate, searched
 from mien.faces.wording import percent
+from mien.page import document, headline, illustration, listed, table
 
 
 def lfw_record(result: LfwResult) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def lfw_page(result: LfwResult, *, encoder: str) -> str:
 <h1>How often two faces are mistaken: LFW</h1>
 <p>Encoder {html.escape(encoder)}, {result.pairs:,} pairs of {result.photos:,} photos in {_count(folds, "fold")}; one
 face a photo, the one nearest its centre. No photo was left out for its quality.</p>
-{_figures(figures)}
+{headline(figures)}
 {_optimistic(result)}
 <h2>Strangers let through, and people turned away</h2>
 {_points_table(result.points)}
@@ -97,9 +98,9 @@ wrong, at every threshold.</p>
 {chosen}. It serves to compare encoders on the same pairs, and to see that detection and alignment work as they
 should.</p>
 <h2>What it does not say</h2>
-{_list(_LFW_SILENT)}
+{listed(_LFW_SILENT)}
 """
-    return _page("Faces: LFW", body)
+    return document("Faces: LFW", body)
 
 
 def folder_page(result: FolderResult, *, encoder: str) -> str:
@@ -118,7 +119,7 @@ def folder_page(result: FolderResult, *, encoder: str) -> str:
 <h1>How often faces of this folder are mistaken</h1>
 <p>Encoder {html.escape(encoder)}; every two photos compared: {len(compared.genuine):,} times one person,
 {compared.total:,} times two. One face a photo, the one nearest its centre; none was left out for its quality.</p>
-{_figures(figures)}
+{headline(figures)}
 <h2>Strangers let through, and people turned away</h2>
 {_points_table(result.points)}
 <p>{_points_note(compared.total)} A person of n photos makes n (n - 1) / 2 comparisons of one person, so people with
@@ -134,9 +135,9 @@ being seen would look like safety.</p>
 <p>How this encoder and threshold do on people and photos like these. The FMR is per comparison: at a door with K people
 enrolled every stranger is compared K times, which is what the table of searches shows.</p>
 <h2>What it does not say</h2>
-{_list(_FOLDER_SILENT)}
+{listed(_FOLDER_SILENT)}
 """
-    return _page("Faces: a folder of people", body)
+    return document("Faces: a folder of people", body)
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------
@@ -208,11 +209,6 @@ _FOLDER_SILENT = (
 )
 
 
-def _figures(figures: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(f"<div><b>{html.escape(value)}</b>{html.escape(label)}</div>" for value, label in figures)
-    return f'<div class="figures">{cells}</div>'
-
-
 def _eer_figure(result: LfwResult | FolderResult) -> tuple[str, str]:
     if result.eer is None or result.eer_interval is None:
         return "–", NO_EER
@@ -246,7 +242,7 @@ def _points_table(points: Sequence[OperatingPoint]) -> str:
         )
         for p in points
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _points_note(impostors: int) -> str:
@@ -265,12 +261,8 @@ def _plots(result: LfwResult | FolderResult, tau: float, label: str, *, floor: f
         (det_plot(result.roc, result.points, floor=floor), "DET: both errors on normal-deviate axes; lower is better"),
     )
     wide = distances_plot(result.compared, tau, label), "Distances, each kind scaled to the same area"
-    pair = "".join(_figure(svg, caption) for svg, caption in curves)
-    return f'<h2>Curves</h2>\n<div class="pair">{pair}</div>\n<div class="wide">{_figure(*wide)}</div>'
-
-
-def _figure(svg: str, caption: str) -> str:
-    return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>\n"
+    pair = "".join(illustration(svg, caption) for svg, caption in curves)
+    return f'<h2>Curves</h2>\n<div class="pair">{pair}</div>\n<div class="wide">{illustration(*wide)}</div>'
 
 
 def _folds_table(result: LfwResult) -> str:
@@ -278,7 +270,7 @@ def _folds_table(result: LfwResult) -> str:
         (str(i), percent(accuracy, digits=4), f"{tau:.3f}")
         for i, (accuracy, tau) in enumerate(zip(result.fold_accuracies, result.fold_thresholds, strict=True), 1)
     ]
-    return _table(("fold", "accuracy", "threshold τ"), rows)
+    return table(("fold", "accuracy", "threshold τ"), rows)
 
 
 def _identification(rows: Sequence[Identification]) -> str:
@@ -302,7 +294,7 @@ def _identification(rows: Sequence[Identification]) -> str:
             if row.kind == kind
         ]
         if cells:
-            tables += f"<h3>{title}</h3>{_table(head, cells)}"
+            tables += f"<h3>{title}</h3>{table(head, cells)}"
     return f"""<h2>Searches: is it anybody of the K enrolled?</h2>
 {tables}
 <p>Half of the people are enrolled with one photo each and searched with another; of the others each searches once as a
@@ -334,7 +326,7 @@ def _groups(result: FolderResult) -> str:
     ]
     left = f" {_count(result.ungrouped, 'person is', 'people are')} in no group." if result.ungrouped else ""
     return f"""<h2>Group by group</h2>
-{_table(("group", "people", "FMR", "95 % interval", "FNMR", "95 % interval"), rows)}
+{table(("group", "people", "FMR", "95 % interval", "FNMR", "95 % interval"), rows)}
 <p>Comparisons within each group, at one threshold for all, τ = {result.group_threshold:.3f}: {"; ".join(worst)}. Look
 at the intervals before you call two groups different; {MARK} rests on fewer than {RULE_OF_THIRTY} errors.{left}</p>"""
 
@@ -348,47 +340,3 @@ def _failures(without_face: int, unreadable: int) -> str:
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _list(items: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{item}</li>\n" for item in items) + "</ul>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{title}</th>" for title in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return f'<div class="wide"><table><tr>{titles}</tr>\n{body}</table></div>'
-
-
-_STYLE = """
-:root { color-scheme: light dark; --paper: #faf9f6; --ink: #26262a; --faint: #6d6d74; --line: #dddad2;
-        --one: #1f6f8b; --two: #b4532a }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #1b1b1e; --ink: #ececea; --faint: #a3a3aa; --line: #38383d; --one: #6cb9d4; --two: #e58f63 } }
-body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 54rem; background: var(--paper); color: var(--ink);
-       font: 16px/1.55 system-ui, sans-serif }
-h1 { font-weight: 600; font-size: 1.5rem; margin: 0 0 .2rem }
-h2 { font-weight: 600; font-size: 1.1rem; margin: 2.4rem 0 .6rem }
-h3 { font-weight: 600; font-size: 1rem; margin: 1.2rem 0 .3rem }
-p, li { margin: .3rem 0; color: var(--faint) } ul { padding-left: 1.2rem }
-.figures { display: flex; flex-wrap: wrap; gap: .8rem 2.4rem; margin: 1.4rem 0; color: var(--faint) }
-.figures b { display: block; font-size: 1.7rem; font-weight: 600; color: var(--ink); line-height: 1.2;
-             font-variant-numeric: tabular-nums }
-.warning { border-left: 4px solid var(--two); padding-left: .8rem; color: var(--ink) }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem } .pair figure { flex: 1 1 20rem }
-figure { margin: .6rem 0 } figcaption { font-size: .9rem; color: var(--faint) }
-svg { width: 100%; height: auto; display: block } .wide svg { min-width: 34rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: right; white-space: nowrap; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left }
-th { font-weight: 600; font-size: .9rem; vertical-align: bottom; white-space: normal }
-"""
-
-
-def _page(title: str, body: str) -> str:
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>mien: {title}</title><style>{_STYLE}</style></head><body>
-{body.strip()}
-</body></html>
-"""

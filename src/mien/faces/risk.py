@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.errors import CalibrationError, MissingExtra, OptionError
+from mien.errors import CalibrationError, OptionError
 from mien.faces.calibration import Calibration, Rate
 from mien.faces.wording import count, percent, two_digits
+from mien.page import FAINT, INK, SERIES, figure, legend, milestone, png
 
 DAYS = 365
 """A year of open days; an office that closes at weekends halves its strangers a day accordingly."""
@@ -273,35 +273,26 @@ def plot(risk: Risk) -> bytes:
     What is measured is a full line within its interval, what is extrapolated a dotted bound; where the data support
     nothing, nothing is drawn.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("Plotting the risk", "faces") from error
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(9, 4), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        if risk.accepted is not None:
-            left.axhline(risk.accepted, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
-            _line(left, risk.curve, lambda row: row.unchanged, color="0.45", label=f"τ stays {risk.threshold:.3f}")
-        name = "τ follows K" if risk.accepted is not None else f"τ = {risk.threshold:.3f}"
-        _line(left, risk.curve, lambda row: row.fpir, color="tab:blue", label=name)
-        _line(right, risk.curve, lambda row: row.fnir, color="tab:blue", label=name)
-        left.set(yscale="log", ylabel="per stranger (FPIR)", title="Strangers taken for one of K people")
-        right.set(ylabel="per visit (FNIR)", title="Own people not recognised", ylim=(0, None))
-        left.yaxis.set_major_formatter(lambda rate, _: "all" if rate == 1 else f"1 in {two_digits(1 / rate):,.0f}")
-        right.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
-        for axes in (left, right):
-            axes.set(xscale="log", xlabel="people enrolled, K")
-            axes.xaxis.set_major_formatter(lambda K, _: f"{K:,.0f}")
-            axes.axvline(risk.people, color="0.7", linewidth=0.8)
-            axes.annotate(f" you: {risk.people:,}", (risk.people, 0.97), xycoords=_ACROSS, va="top", color="0.4")
-            axes.grid(alpha=0.25)
-            _beyond(axes, risk.curve)
-        left.legend(frameon=False, loc="lower right")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
+    drawn, (left, right) = figure(9, 4, extra="faces", what="Plotting the risk", columns=2)
+    if risk.accepted is not None:
+        left.axhline(risk.accepted, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)))
+        _line(left, risk.curve, lambda row: row.unchanged, color=SERIES[4], label=f"τ stays {risk.threshold:.3f}")
+    name = "τ follows K" if risk.accepted is not None else f"τ = {risk.threshold:.3f}"
+    _line(left, risk.curve, lambda row: row.fpir, color=SERIES[0], label=name)
+    _line(right, risk.curve, lambda row: row.fnir, color=SERIES[0], label=name)
+    left.set(yscale="log", ylabel="per stranger (FPIR)")
+    right.set(ylabel="per visit (FNIR)", ylim=(0, None))
+    left.yaxis.set_major_formatter(lambda rate, _: "all" if rate == 1 else f"1 in {two_digits(1 / rate):,.0f}")
+    right.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
+    titles = "Strangers taken for one of K people", "Own people not recognised"
+    for axes, title in zip((left, right), titles, strict=True):
+        axes.title.set_text(title)
+        axes.set(xscale="log", xlabel="people enrolled, K")
+        axes.xaxis.set_major_formatter(lambda K, _: f"{K:,.0f}")
+        milestone(axes, risk.people, f"you: {risk.people:,}")
+        _beyond(axes, risk.curve)
+    legend(left, loc="lower right")
+    return png(drawn)
 
 
 def _line(axes: Any, rows: Sequence[Row], rate: Callable[[Row], Rate | None], *, color: str, label: str) -> None:
@@ -327,7 +318,5 @@ def _beyond(axes: Any, rows: Sequence[Row]) -> None:
     if any(row.fpir is None for row in rows):
         axes.axvspan(last, rows[-1].people, color="0.92", lw=0, zorder=0)
         place = (math.sqrt(last * rows[-1].people), 0.5)
-        axes.annotate(BEYOND, place, xycoords=_ACROSS, rotation=90, ha="center", va="center")
-
-
-_ACROSS = ("data", "axes fraction")
+        across = ("data", "axes fraction")
+        axes.annotate(BEYOND, place, xycoords=across, rotation=90, ha="center", va="center", color=INK, fontsize=9)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mien import images
+from mien.page import SERIES, figure, legend, milestone, png
 from mien.style.painting import Step
 
 COLUMNS = ("level", "size", "step", "total", "content", "style", "seconds")
@@ -27,26 +28,16 @@ def save_log(path: str | Path, history: Sequence[Step], *, force: bool = False) 
 
 
 def _plot(history: Sequence[Step]) -> bytes:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(7, 3.6), layout="constrained")
-        axes = figure.add_subplot()
-        steps = range(1, len(history) + 1)
-        for name, label in (("total", "J"), ("content", "J content"), ("style", "J style")):
-            # A cost of nothing (the photo's own content) has no place on a logarithmic axis.
-            values = [getattr(i, name) or float("nan") for i in history]
-            axes.plot(steps, values, label=label, linewidth=1.6)
-        for before, after, step in zip(history, history[1:], steps, strict=False):
-            if after.level != before.level:
-                axes.axvline(step + 0.5, color="0.75", linewidth=0.8)
-                axes.annotate(
-                    f" {after.size} px", (step + 0.5, 1.0), xycoords=("data", "axes fraction"), va="top", color="0.4"
-                )
-        axes.set(yscale="log", xlabel="step", ylabel="cost")
-        axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
+    drawn, (axes,) = figure(7, 3.6, extra="style", what="A plot of the costs")
+    steps = range(1, len(history) + 1)
+    costs = (("total", "J"), ("content", "J content"), ("style", "J style"))
+    for (name, label), colour in zip(costs, SERIES[:3], strict=True):
+        # A cost of nothing (the photo's own content) has no place on a logarithmic axis.
+        values = [getattr(i, name) or float("nan") for i in history]
+        axes.plot(steps, values, color=colour, label=label, linewidth=1.6)
+    for before, after, step in zip(history, history[1:], steps, strict=False):
+        if after.level != before.level:
+            milestone(axes, step + 0.5, f"{after.size} px")
+    axes.set(yscale="log", xlabel="step", ylabel="cost")
+    legend(axes)
+    return png(drawn)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mien import images
+from mien.page import Html, document, headline, illustration, inline_svg, listed, png, table
 from mien.training import plots
 from mien.training.evaluate import Classification, Verification
 from mien.training.export import Exported
@@ -24,8 +25,8 @@ def save_report(done: Study, exported: Exported, out: Path) -> Path:
     _write(out / METRICS, numbers.encode())
     drawn = _figures(done)
     for name, (figure, _) in drawn.items():
-        _write(out / f"{name}.png", plots.png(figure()))
-    text = page(done, exported, {name: (plots.svg(f(), name, said), said) for name, (f, said) in drawn.items()})
+        _write(out / f"{name}.png", png(figure()))
+    text = page(done, exported, {name: (inline_svg(f(), name, said), said) for name, (f, said) in drawn.items()})
     return _write(out / PAGE, text.encode())
 
 
@@ -83,12 +84,12 @@ def summary(done: Study) -> list[str]:
     return lines
 
 
-def page(done: Study, exported: Exported, drawn: Mapping[str, tuple[str, str]]) -> str:
+def page(done: Study, exported: Exported, drawn: Mapping[str, tuple[Html, str]]) -> str:
     """The page; `drawn` holds SVGs with their captions."""
     made = done.made
     first = f'<p class="warning">{html.escape(made.sentences[0])}</p>' if made.stand_in else ""
     told = " ".join(made.sentences[1:] if made.stand_in else made.sentences)
-    curves = "".join(f"<figure>{s}<figcaption>{html.escape(said)}</figcaption></figure>" for s, said in drawn.values())
+    curves = "".join(illustration(svg, said) for svg, said in drawn.values())
     body = f"""
 <h1>{_title(done)}</h1>
 {first}
@@ -111,12 +112,7 @@ def page(done: Study, exported: Exported, drawn: Mapping[str, tuple[str, str]]) 
 <h2>What this does not say</h2>
 {_silent(done)}
 """
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>mien: {html.escape(made.name)}</title><style>{_STYLE}</style></head><body>
-{body.strip()}
-</body></html>
-"""
+    return document(made.name, body)
 
 
 # ---- the page's parts ------------------------------------------------------------------------------------------------
@@ -136,8 +132,7 @@ def _title(done: Study) -> str:
 def _headline(done: Study) -> str:
     variant = done.best.variant
     found = [item for item in done.figures(variant).items() if not item[0].startswith("sensitivity")][:3]
-    cells = "".join(f"<div><b>{_figure(done, name, value)}</b>{html.escape(name)}</div>" for name, value in found)
-    return f'<div class="figures">{cells}</div>' if found else ""
+    return headline((_figure(done, name, value), name) for name, value in found) if found else ""
 
 
 def _comparison(done: Study) -> str:
@@ -149,19 +144,19 @@ def _comparison(done: Study) -> str:
     for variant in done.variants:
         found = done.figures(variant)
         label = f"{variant} mining" if variant else "this network"
-        rows.append((f"<b>{html.escape(label)}</b>", *(_cell(_figure(done, n, found[n])) for n in shown)))
+        rows.append((Html(f"<b>{html.escape(label)}</b>"), *(_cell(_figure(done, n, found[n])) for n in shown)))
     for name, values in _baseline_figures(done).items():
-        rows.append((html.escape(name), *(_shown(n, values[n], None) if n in values else "–" for n in shown)))
-    return _table(("", *map(html.escape, shown)), rows)
+        rows.append((name, *(_shown(n, values[n], None) if n in values else "–" for n in shown)))
+    return table(("", *shown), rows)
 
 
-def _cell(text: str) -> str:
+def _cell(text: str) -> Html:
     """The figure bold, and its deviation small below it: side by side they would make the table too wide."""
     value, sign, deviation = text.partition(" ± ")
     if not sign:
-        return f"<b>{text}</b>"
+        return Html(f"<b>{text}</b>")
     unit = " %" if deviation.endswith(" %") else ""
-    return f"<b>{value}{unit}</b><small>± {deviation}</small>"
+    return Html(f"<b>{value}{unit}</b><small>± {deviation}</small>")
 
 
 def _baseline_figures(done: Study) -> dict[str, dict[str, float]]:
@@ -202,13 +197,13 @@ def _classes(done: Study) -> str:
     if not isinstance(report, Classification):
         return ""
     rows = [
-        (html.escape(name), _percent(s), _percent(p), f"{n:,}")
+        (name, _percent(s), _percent(p), f"{n:,}")
         for name, s, p, n in zip(
             report.classes, report.sensitivity, report.precision, report.confusion.sum(1), strict=True
         )
     ]
     confusion = [
-        (html.escape(name), *(f"{count:,}" for count in row))
+        (name, *(f"{count:,}" for count in row))
         for name, row in zip(report.classes, report.confusion.tolist(), strict=True)
     ]
     told = (
@@ -216,9 +211,9 @@ def _classes(done: Study) -> str:
         f"class would be right in {100 * report.trivial:.1f} % of cases; this network is in "
         f"{100 * report.accuracy:.1f} %."
     )
-    matrix = _table(("true \\ said", *map(html.escape, report.classes)), confusion) if len(report.classes) <= 12 else ""
+    matrix = table(("true \\ said", *report.classes), confusion) if len(report.classes) <= 12 else ""
     return f"""<h2>Class by class</h2>
-{_table(("class", "sensitivity", "precision", "cases"), rows)}
+{table(("class", "sensitivity", "precision", "cases"), rows)}
 <p>{html.escape(told)}</p>
 {matrix}"""
 
@@ -239,8 +234,8 @@ def _runs(done: Study) -> str:
         t = run.trained
         best = "–" if t.measure is None else f"{t.measure.name} {_shown(t.measure.name, t.measure.value, None)}"
         ended = {"finished": "to its end", "early": "stopped early", "interrupted": "interrupted"}[t.ended]
-        rows.append((html.escape(run.name), str(len(t.history.rows)), ended, best, f"{t.seconds:.0f} s"))
-    return _table(("run", "epochs", "", "best on the validation part", "time"), rows)
+        rows.append((run.name, str(len(t.history.rows)), ended, best, f"{t.seconds:.0f} s"))
+    return table(("run", "epochs", "", "best on the validation part", "time"), rows)
 
 
 def _settings(done: Study) -> str:
@@ -254,8 +249,8 @@ def _network(done: Study) -> str:
     parameters, products = (sum(getattr(row, n) for row in done.layers) for n in ("parameters", "multiply_adds"))
     rows = [
         (
-            f"<code>{html.escape(r.name)}</code>",
-            html.escape(r.kind),
+            Html(f"<code>{html.escape(r.name)}</code>"),
+            r.kind,
             " × ".join(map(str, r.output)),
             f"{r.parameters:,}",
             f"{r.multiply_adds:,}",
@@ -266,13 +261,13 @@ def _network(done: Study) -> str:
     return f"""<p>{parameters:,} parameters; {products:,} multiply-adds for one input, about three times as many for a
 training step with it.</p>
 <details><summary>Layer by layer</summary>{
-        _table(("layer", "", "output", "parameters", "multiply-adds"), rows)
+        table(("layer", "", "output", "parameters", "multiply-adds"), rows)
     }</details>"""
 
 
 def _notes(done: Study, exported: Exported) -> str:
     notes = (*done.notes, *exported.notes)
-    return "" if not notes else "<h2>Notes</h2><ul>" + "".join(f"<li>{html.escape(n)}</li>" for n in notes) + "</ul>"
+    return f"<h2>Notes</h2>{listed(notes)}" if notes else ""
 
 
 def _silent(done: Study) -> str:
@@ -284,7 +279,7 @@ def _silent(done: Study) -> str:
         "one-shot": ("How it does on writing that looks nothing like what was learnt from.",),
         "classification": ("How it does on recordings by other devices, or of people unlike these.",),
     }[done.made.protocol.task]
-    return "<ul>" + "".join(f"<li>{point}</li>" for point in points) + "</ul>"
+    return listed(points)
 
 
 # ---- curves ----------------------------------------------------------------------------------------------------------
@@ -380,36 +375,3 @@ def _rounded(found: Mapping[str, float]) -> dict[str, float | None]:
 
 def _spread(mean: float, deviation: float) -> dict[str, float | None]:
     return {"mean": _plain(mean), "deviation": _plain(deviation)}
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{title}</th>" for title in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return f'<div class="wide"><table><tr>{titles}</tr>\n{body}</table></div>'
-
-
-_STYLE = """
-:root { color-scheme: light dark; --paper: #faf9f6; --ink: #26262a; --faint: #6d6d74; --line: #dddad2;
-        --s0: #1f6f8b; --s1: #b4532a; --s2: #6b7f2a; --s3: #7a4f8f; --s4: #8a8a90 }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #1b1b1e; --ink: #ececea; --faint: #a3a3aa; --line: #38383d;
-          --s0: #6cb9d4; --s1: #e58f63; --s2: #a9bf62; --s3: #c09ad6; --s4: #a9a9b0 } }
-body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 54rem; background: var(--paper); color: var(--ink);
-       font: 16px/1.55 system-ui, sans-serif }
-h1 { font-weight: 600; font-size: 1.5rem; margin: 0 0 .2rem }
-h2 { font-weight: 600; font-size: 1.1rem; margin: 2.4rem 0 .6rem }
-p, li { margin: .3rem 0; color: var(--faint) } ul { padding-left: 1.2rem }
-.figures { display: flex; flex-wrap: wrap; gap: .8rem 2.4rem; margin: 1.4rem 0; color: var(--faint) }
-.figures b { display: block; font-size: 1.7rem; font-weight: 600; color: var(--ink); line-height: 1.2;
-             font-variant-numeric: tabular-nums }
-.warning { border-left: 4px solid var(--s1); padding-left: .8rem; color: var(--ink) }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem } .pair figure { flex: 1 1 20rem; max-width: 26rem }
-figure { margin: .6rem 0 } figcaption { font-size: .9rem; color: var(--faint) }
-svg { width: 100%; height: auto; display: block }
-summary { color: var(--faint); cursor: pointer; margin: .6rem 0 } code { font-size: .9em }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: right; white-space: nowrap; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left } td b { font-weight: 600 }
-td { vertical-align: top } td small { display: block; color: var(--faint) }
-th { font-weight: 600; font-size: .9rem; vertical-align: bottom; white-space: normal; hyphens: none }
-"""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import html
-import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mien.errors import MissingExtra
 from mien.faces.evaluation_text import interval
 from mien.faces.liveness.attacks import UNTESTED
 from mien.faces.liveness.evaluate import MOVED, LivenessResult, Rate
 from mien.faces.wording import percent
+from mien.page import INK, SERIES, document, figure, headline, inline_svg, listed, note, png, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Scripts = Sequence[tuple[str, int, int]]
 """Scripted attacks on a session: what was tried, how often, and how often it passed."""
@@ -88,68 +90,72 @@ def record(result: LivenessResult, *, network: str, scripts: Scripts = ()) -> di
 
 
 def page(result: LivenessResult, *, network: str, scripts: Scripts = ()) -> str:
-    """The score sheet as a page; liveness.png lies beside it."""
-    rows = "".join(
-        f"<tr><td>{html.escape(rate.name)}</td><td>{percent(rate.rate)}</td><td>{_range(rate.interval)}</td>"
-        f"<td>{rate.errors:,} of {rate.responses:,}</td><td>{rate.people:,}</td>"
-        f"<td>{percent(rate.no_response_rate)}</td></tr>"
+    """The score sheet as a page."""
+    head = ("", "rate", "95 % interval", "errors", "people", "no face found")
+    rows = [
+        (
+            rate.name,
+            percent(rate.rate),
+            _range(rate.interval).removeprefix("95 %: "),
+            f"{rate.errors:,} of {rate.responses:,}",
+            f"{rate.people:,}",
+            percent(rate.no_response_rate),
+        )
         for rate in (result.bpcer, *result.apcer, result.pooled, *result.groups)
-    )
-    tried = "".join(f"<li>{html.escape(n)}: {p:,} of {t:,} passed</li>" for n, t, p in scripts)
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in weaknesses(result))
+    ]
+    tried = [f"{name}: {passes:,} of {tries:,} passed" for name, tries, passes in scripts]
     flips = (
         ""
         if result.flips is None
         else (f"<p>Moving or scaling the box by {percent(MOVED)} turns {percent(result.flips)} of decisions round.</p>")
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Liveness: score sheet</title><style>{_STYLE}</style></head><body>
+    figures = (
+        (percent(result.acer), f"ACER, {_range(result.acer_interval)}"),
+        (percent(result.worst.rate), f"APCER of the worst species, {result.worst.name}"),
+        (percent(result.bpcer.rate), "BPCER: living faces refused"),
+    )
+    return document(
+        "Liveness: score sheet",
+        f"""
 <h1>Living faces and attacks</h1>
-<p>{html.escape(network)}; live from a score of {result.threshold:.4g} on; {result.people:,} people.
-ACER {percent(result.acer)} ({_range(result.acer_interval)}), worst species {html.escape(result.worst.name)}.</p>
-<img src="liveness.png" alt="Error rates by attack species, with intervals">
-<table><thead><tr><th></th><th>rate</th><th>95 %</th><th>errors</th><th>people</th><th>no face found</th></tr></thead>
-<tbody>{rows}</tbody></table>
+<p>{html.escape(network)}; live from a score of {result.threshold:.4g} on; {result.people:,} people.</p>
+{headline(figures)}
+<div class="wide">{inline_svg(_rates(result), "rates", "Error rates by attack species, with intervals")}</div>
+{table(head, rows)}
 {flips}<p>APCER: a species' attacks taken for living faces. BPCER (live): living faces refused. Both of the pictures in
 which a face was found (ISO/IEC 30107-3); ACER: the mean of the worst APCER and the BPCER.</p>
-{f"<h2>Scripted attacks</h2><ul>{tried}</ul>" if scripts else ""}
-<h2>What not to overlook</h2><ul>{notes}<li>{html.escape(SIMULATED)}</li>
-<li>Not tested: {html.escape("; ".join(UNTESTED))}.</li></ul>
-</body></html>
-"""
+{f"<h2>Scripted attacks</h2>{listed(tried)}" if scripts else ""}
+<h2>What not to overlook</h2>
+{listed([*weaknesses(result), SIMULATED, f"Not tested: {'; '.join(UNTESTED)}."])}
+""",
+    )
 
 
 def picture(result: LivenessResult) -> bytes:
-    """The rates with their intervals as a PNG, dark on light."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtra("A report with plots", "faces") from error
+    """The rates with their intervals as a PNG."""
+    return png(_rates(result))
+
+
+def _rates(result: LivenessResult) -> Figure:
     rates = [result.bpcer, *result.apcer]
-    figure = Figure(figsize=(7.6, 0.9 + 0.5 * len(rates)), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
+    drawn, (axes,) = figure(7.6, 0.9 + 0.5 * len(rates), extra="faces")
     for place, rate in enumerate(reversed(rates)):
         if not rate.responses:
             continue
-        colour = "#1f6f8b" if rate is result.bpcer else "#b4472e"
+        colour = SERIES[0] if rate is result.bpcer else SERIES[1]
         low, high = rate.interval
         axes.barh(place, 100 * rate.rate, color=colour, alpha=0.35, height=0.55)
         axes.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
-        axes.text(100 * high, place, f"  {percent(rate.rate)}", va="center", fontsize=9, color="#222222")
+        note(axes, percent(rate.rate), (100 * high, place), va="center")
     names = [f"{rate.name} ({'BPCER' if rate is result.bpcer else 'APCER'})" for rate in reversed(rates)]
-    axes.set_yticks(range(len(rates)), names, fontsize=9)
+    axes.set_yticks(range(len(rates)), names, color=INK)
+    axes.grid(visible=False, axis="y")
     most = max((rate.interval[1] for rate in rates if rate.responses), default=1.0)
     axes.set(
         xlim=(0, min(100.0, 118 * most + 1)),
         xlabel="errors, % of the pictures with a face; the line is the 95 % interval",
     )
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
-    return file.getvalue()
+    return drawn
 
 
 def _told(rate: Rate) -> str:
@@ -177,14 +183,3 @@ def _plain(rate: Rate) -> Mapping[str, Any]:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-_STYLE = """
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;background:#fff;color:#1a1a1a}
-img{max-width:100%;background:#fff;border-radius:6px}
-table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{text-align:right;padding:.3rem .5rem;border-bottom:1px solid #8884}
-th:first-child,td:first-child{text-align:left}
-@media (prefers-color-scheme:dark){body{background:#16181b;color:#e6e6e6}}
-"""
