@@ -48,6 +48,15 @@ def place(tmp_path_factory):
     Image.fromarray(skimage.data.astronaut()).save(place / "one.jpg")
     hopper = next(f for f in importlib.metadata.files("matplotlib") if f.name == "grace_hopper.jpg")
     Image.open(hopper.locate()).convert("RGB").save(place / "other.jpg")
+    # Two faces and their mirror images as four people, in two lights.
+    for folder in ("staff", "guests"):
+        for name in ("one", "other"):
+            photo = np.asarray(Image.open(place / f"{name}.jpg"))
+            for person, pixels in ((name, photo), (f"{name}-mirrored", photo[:, ::-1])):
+                (place / folder / person).mkdir(parents=True)
+                for number, light in enumerate((1.0, 0.8)):
+                    lit = Image.fromarray((pixels * light).astype(np.uint8))
+                    lit.save(place / folder / person / f"{number}.jpg")
     return place
 
 

@@ -21,6 +21,9 @@ from typing import Any, Literal
 
 from mien.errors import WeightsError, WeightsMismatch, WeightsNotFound
 
+TEMPLATE = "template.json"
+"""Beside faces that were cut out: their size, and where their landmarks lie."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -276,6 +279,21 @@ def read_record(path: Path, *, also: Sequence[str] = ()) -> Weights:
         given["calibration"] = str(folder / given["calibration"])
     given["input"] = Input(**_fields(given["input"], _INPUT_FIELDS, where=f'the field "input" of the record {path}'))
     return Weights(**given, folder=folder)
+
+
+def read_template(folder: Path, size: tuple[int, int]) -> tuple[tuple[float, float], ...] | None:
+    """Where five landmarks lie in faces that `mien faces cut` put into a folder; None where it did not.
+
+    size: height and width in pixels that the faces are resized to. Raises WeightsError where its file is no template.
+    """
+    path = folder / TEMPLATE
+    if not path.is_file():
+        return None
+    fields = {name: (_REQUIRED, *_RECORD_FIELDS[name][1:]) for name in ("size", "template")}
+    given = _fields(_json(path), fields, where=f"the template {path}")
+    down, across = size[0] / given["size"][0], size[1] / given["size"][1]
+    # A pixel's number is its centre, so that what scales is x + 1/2.
+    return tuple(((x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5) for x, y in given["template"])
 
 
 def _json(path: Path) -> Any:

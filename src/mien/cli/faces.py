@@ -31,6 +31,7 @@ SAME, DIFFERENT, UNSURE = 0, 3, 4
 _ELSEWHERE = {
     "door": ("mien.cli.faces_door:door", "Watch a camera, and welcome who is alive and enrolled."),
     "identify": ("mien.cli.faces_identify:identify", "Say who is in photos, folders or videos."),
+    "cut": ("mien.cli.faces_cut:cut", "Cut faces out of photos of people, for an encoder to be trained on."),
     "risk": (
         "mien.cli.faces_measure:risk",
         "Say how often this gallery will be wrong, and how it grows with people.",
@@ -66,7 +67,7 @@ class _Faces(click.Group):
 def faces() -> None:
     """Verify and recognise people from one photo each, and know how often that is wrong.
 
-    There is no check yet that a living person stands before the camera: a photo of somebody is taken for them.
+    A photo of somebody is taken for them. Whether a living person stands before the camera, only `door` looks.
     """
 
 

@@ -26,6 +26,7 @@ from mien.training.report import save_report, summary, to_dict
 from mien.training.splits import RecipeData
 from mien.training.study import check_task, study
 from mien.training.train import check_data
+from mien.weights import read_template
 
 ASKED = "run.json"
 READING = ("size", "grey", "frames", "spacing", "window", "hop", "kind")
@@ -96,7 +97,7 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
             resume=resume,
             told=told,
             augmentation=None if chosen is None else chosen.augmentation,
-            template=None if chosen is None else chosen.template,
+            template=_template(job, data) if chosen is None else chosen.template,
             plain=plain,
         )
     if done is None:
@@ -106,6 +107,12 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
     exported = export(done, out)
     report = save_report(done, exported, out)
     return Done(report, to_dict(done, exported), summary(done), [*done.notes, *exported.notes])
+
+
+def _template(job: Job, data: RecipeData) -> tuple[tuple[float, float], ...] | None:
+    """Where the landmarks of one's own faces lie, if `mien faces cut` made them."""
+    shape = data.dataset.shape or data.dataset[0].shape[1:]
+    return read_template(Path(str(job.data)), (shape[0], shape[1])) if data.dataset.kind == "image" else None
 
 
 def description(job: Job) -> str:
