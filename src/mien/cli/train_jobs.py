@@ -97,7 +97,7 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
             resume=resume,
             told=told,
             augmentation=None if chosen is None else chosen.augmentation,
-            template=_template(job, data) if chosen is None else chosen.template,
+            template=_template(job, data),
             plain=plain,
         )
     if done is None:
@@ -110,9 +110,12 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
 
 
 def _template(job: Job, data: RecipeData) -> tuple[tuple[float, float], ...] | None:
-    """Where the landmarks of one's own faces lie, if `mien faces cut` made them."""
-    shape = data.dataset.shape or data.dataset[0].shape[1:]
-    return read_template(Path(str(job.data)), (shape[0], shape[1])) if data.dataset.kind == "image" else None
+    """Where the landmarks of faces lie: as `mien faces cut` wrote beside the data, or else as the recipe says."""
+    if job.data is not None and data.dataset.kind == "image":
+        shape = data.dataset.shape or data.dataset[0].shape[1:]
+        if found := read_template(Path(job.data), (shape[0], shape[1])):
+            return found
+    return None if job.recipe is None else recipe(job.recipe).template
 
 
 def description(job: Job) -> str:
