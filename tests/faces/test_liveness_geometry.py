@@ -9,11 +9,24 @@ import pytest
 
 from mien.errors import FaceError, OptionError
 from mien.faces.liveness.challenge import STEPS, TURNS, check_steps, choose_steps
-from mien.faces.liveness.geometry import FLAT, SOLID, TURNED, Front, Motion, homography, project
+from mien.faces.liveness.geometry import (
+    BRIDGE,
+    FLAT,
+    FOLDED,
+    SOLID,
+    TURNED,
+    Front,
+    Motion,
+    homography,
+    midline,
+    project,
+)
 
 # Eyes, nose, corners of the mouth: one eye distance wide and high, the nose 0.4 before the plane (z: to the camera).
 HEAD = np.array([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0, 0.1, 0.4], [-0.4, 0.5, 0], [0.4, 0.5, 0]])
 SHEET = HEAD * [1, 1, 0]
+# Between the eyes, and the lower lip: a fifth of the way from the nose to the mouth below the mouth.
+BESIDE = np.array([[0, -0.5, 0.15], [0, 0.58, 0.1]])
 
 
 def seen(points, *, yaw=0.0, pitch=0.0, roll=0.0, scale=60.0, away=None, shift=(320, 240)):
@@ -73,6 +86,57 @@ def test_depth_beats_a_bent_sheet_that_is_turned_until_its_nose_has_moved_enough
     motion = Front([seen(shallow)]).motion(seen(shallow, yaw=50))
     assert motion.turned("left")
     assert not motion.solid
+
+
+def roof(points, slope=0.7):
+    """A sheet folded along x = 0, each half tilted back by 35 degrees."""
+    return np.column_stack([points[:, :2], -slope * np.abs(points[:, 0])])
+
+
+def test_the_midline_is_followed_between_the_eyes_and_at_the_lower_lip():
+    assert midline(HEAD[:, :2]) == pytest.approx(BESIDE[:, :2])
+
+
+@pytest.mark.parametrize("turn", [{"yaw": 25}, {"yaw": -25}, {"pitch": 25}, {"pitch": -20, "roll": 10}])
+def test_a_heads_bridge_and_lip_move_less_than_its_nose(head, turn):
+    front = Front([seen(HEAD, roll=turn.get("roll", 0))])
+    motion = front.motion(seen(HEAD, **turn), seen(BESIDE, **turn))
+    assert motion.bridge == pytest.approx(0.15 / 0.4 * motion.parallax)
+    assert motion.lip == pytest.approx(0.1 / 0.4 * motion.parallax)
+    assert motion.ridge == pytest.approx((0.15 + 0.1) / 2 / 0.4)
+    assert motion.nosed
+    assert not motion.folded
+
+
+@pytest.mark.parametrize("turn", [{"yaw": 30}, {"yaw": -30}, {"pitch": 35}, {"pitch": -35}])
+def test_the_midline_of_a_sheet_folded_along_the_nose_moves_with_it(turn):
+    # At the eyes (half of 1 wide) the crease stands 0.5 slopes before the plane, at the nose 0.44, at the lip 0.392.
+    motion = Front([seen(roof(HEAD))]).motion(seen(roof(HEAD), **turn), seen(roof(BESIDE), **turn))
+    assert motion.solid
+    assert motion.bridge / motion.parallax == pytest.approx(0.5 / 0.44)
+    assert motion.lip / motion.parallax == pytest.approx(0.392 / 0.44)
+    assert motion.folded
+    assert not motion.nosed
+
+
+def test_a_fold_is_told_only_where_the_face_has_turned_and_the_midline_was_seen():
+    little = Motion(across=0.09, down=0, width=0.95, scale=1, bridge=0.09, lip=0.09)
+    assert not little.folded
+    assert not little.nosed
+    lost = Motion(across=0.2, down=0, width=0.9, scale=1)
+    assert math.isnan(lost.ridge)
+    assert not lost.folded
+    assert not lost.nosed
+
+
+def test_the_bridge_alone_may_tell_a_nose_and_never_a_fold():
+    def alone(share):
+        return Motion(across=0.2, down=0, width=0.9, scale=1, bridge=0.2 * share)
+
+    assert alone(BRIDGE - 0.01).nosed
+    assert not any(alone(share).nosed for share in (-0.1, BRIDGE + 0.01, FOLDED, 1.0))
+    assert not any(alone(share).folded for share in (BRIDGE + 0.01, FOLDED, 1.2))
+    assert not Motion(across=0.2, down=0, width=0.9, scale=1, lip=0.02).nosed
 
 
 def test_distance_and_lean_of_the_head_change_nothing_but_scale(head):

@@ -10,6 +10,7 @@ from mien.errors import FaceError, OptionError
 from mien.faces.liveness import actors as film
 from mien.faces.liveness import rehearsal, scripted
 from mien.faces.liveness.actors import Cast
+from mien.faces.liveness.geometry import FOLDED
 from mien.faces.liveness.rehearsal import Pose, Stage, filmed, movement
 from mien.faces.liveness.tracking import Tracker
 
@@ -61,6 +62,38 @@ def test_a_sheet_around_a_pipe_is_no_head(stage, pipeline):
     for motion in motions(bent, [Pose(25), Pose(-25), Pose(45)], pipeline):
         assert motion.parallax < 0.1
         assert not motion.solid
+
+
+def test_rays_meet_a_roof_where_they_should():
+    # From 10 before the ridge, to the right by 1 in 10 and straight on: z = x there at 10 / (1 - 0.1) of the way.
+    across, down = np.float32([[0.1, -0.1, 0.0, 2.0]]), np.float32([[0.0, 0.0, 0.3, 0.0]])
+    u, v, inside = rehearsal._on_roof(np.array([0.0, 0.0, -10.0]), across, down, np.ones_like(across), 1.0)
+    assert u[0, :3] == pytest.approx([10 / 9, -10 / 9, 0])
+    assert v[0, :3] == pytest.approx([0, 0, 3])
+    assert inside.tolist() == [[True, True, True, False]]  # the last one goes beside the halves for ever
+
+
+@pytest.mark.parametrize("crease", [0.0, 0.1])
+def test_a_folded_sheet_is_followed_as_one_and_a_head_is_not(stage, pipeline, crease):
+    def folded(pose, *, sway):
+        return stage.sheet(pose, sway=sway, fold=38, crease=crease)
+
+    poses = [Pose(25), Pose(-25), Pose(0, 28), Pose(0, -28)]
+    assert all(motion.ridge >= FOLDED for motion in motions(folded, poses, pipeline))
+    poses = [Pose(22), Pose(-22), Pose(0, 20), Pose(0, -20)]
+    assert all(motion.nosed and not motion.folded for motion in motions(stage.head, poses, pipeline))
+
+
+def test_a_lip_that_is_lost_does_not_lose_the_face(stage, pipeline):
+    front, turned = filmed([Pose(), Pose(22)], stage.head, tremor=0)
+    first, then = (pipeline.faces(frame)[0].landmarks for frame in (front, turned))
+    tracker, unit = Tracker(front, [first]), np.linalg.norm(first[1] - first[0])
+    x, y = np.rint(then[3:].mean(axis=0)).astype(int)
+    turned[y : y + int(0.3 * unit), x - int(0.15 * unit) : x + int(0.15 * unit)] = 130
+    motion = tracker.follow(turned, then)
+    assert np.isnan(motion.lip)
+    assert motion.turned("left")
+    assert motion.bridge > 0
 
 
 def test_a_face_that_cannot_be_found_again_is_not_guessed(stage, pipeline):
@@ -137,6 +170,7 @@ def test_a_head_that_does_what_it_is_asked_passes(actors):
         ("ahead of the prompt", {"early"}),
         ("slides of a turned head", {"late", "wrong_direction", "gap", "unfinished"}),
         ("flat sheet turned", {"flat"}),
+        ("folded print turned", {"flat"}),
         ("still photo", {"late"}),
     ],
 )

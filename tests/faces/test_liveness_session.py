@@ -15,7 +15,11 @@ from mien.faces.liveness.votes import Votes
 from mien.faces.records import Face
 
 HEAD = np.array([[-0.5, -0.55, 0], [0.5, -0.55, 0], [0, 0.05, 0.4], [-0.4, 0.55, 0], [0.4, 0.55, 0]])
+# After the five landmarks, what is followed beside them: between the eyes, and the lower lip.
+HEAD = np.vstack([HEAD, [[0, -0.55, 0.15], [0, 0.65, 0.1]]])
 SHEET = HEAD * [1, 1, 0]
+ROOF = np.column_stack([HEAD[:, :2], -0.7 * np.abs(HEAD[:, 0])])
+MIDLINES = {}
 UNITS = np.eye(128, dtype=np.float32)
 
 
@@ -24,8 +28,10 @@ def face(points=HEAD, *, yaw=0.0, pitch=0.0, size=40.0, x=160.0):
     a, b = np.radians([yaw, pitch])
     about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
-    marks = (points @ (about_x @ about_y).T)[:, :2] * size + [x, 120]
-    return Face((x - size, 120 - 1.2 * size, 2 * size, 2.5 * size), marks.astype(np.float32), 0.9)
+    seen = (points @ (about_x @ about_y).T)[:, :2] * size + [x, 120]
+    marks = seen[:5].astype(np.float32)
+    MIDLINES[marks.tobytes()] = seen[5:]
+    return Face((x - size, 120 - 1.2 * size, 2 * size, 2.5 * size), marks, 0.9)
 
 
 class Door:
@@ -82,7 +88,7 @@ def _ideal_tracker(monkeypatch):
             self.front = Front(landmarks)
 
         def follow(self, image, landmarks):
-            return self.front.motion(landmarks)
+            return self.front.motion(landmarks, MIDLINES.get(landmarks.tobytes()))
 
     monkeypatch.setattr(module, "Tracker", Ideal)
 
@@ -137,6 +143,39 @@ def test_a_turned_sheet_is_refused_as_flat(points):
     for _ in range(3):
         door.show(face(points))
     door.turn(10, 20, 32, 36, 40, points=points)
+    assert door.ended == ("refused", "flat")
+
+
+@pytest.mark.parametrize(("asked", "axis", "sign"), [("left", "yaw", 1), ("right", "yaw", -1), ("down", "pitch", 1)])
+def test_a_print_folded_along_the_nose_is_refused_as_flat(asked, axis, sign):
+    door = Door((asked,))
+    for _ in range(3):
+        door.show(face(ROOF))
+    door.turn(*(sign * angle for angle in (6, 12, 18, 24, 30)), points=ROOF, axis=axis)
+    assert door.ended == ("refused", "flat")
+
+
+def test_a_single_frame_that_looks_folded_is_passed_over():
+    door = Door().front().turn(3, 7, 11, 16)
+    door.show(face(ROOF, yaw=22))
+    door.turn(20, 25, 25, 20, 8, 0, 0, 0)
+    assert door.ended == ("live", None)
+
+
+@pytest.mark.parametrize(("hidden", "prompt"), [([5], "left"), ([5, 6], "left"), ([6], "front")])
+def test_a_turn_without_a_nose_to_be_seen_does_not_count(hidden, prompt):
+    points = HEAD.copy()
+    points[hidden] = np.nan
+    door = Door().front().turn(*LEFT[:5], 25, 25, points=points)
+    assert (door.status.phase, door.status.prompt) == ("challenge", prompt)
+
+
+def test_frames_without_a_midline_between_do_not_hide_a_fold():
+    hidden = ROOF.copy()
+    hidden[5:] = np.nan
+    door = Door().front()
+    for angle in (6, 12, 18, 24):
+        door.turn(angle, points=ROOF).turn(angle + 1, points=hidden)
     assert door.ended == ("refused", "flat")
 
 

@@ -17,6 +17,17 @@ from mien.faces.pipeline import FacePipeline
 from mien.faces.records import Encodings, Face, Image
 
 FPS = 10.0
+_SHEETS = {
+    "sheet": (0.0, 0.0, 0.0),
+    "bent": (0.84, 0.0, 0.0),
+    "aside": (0.84, 0.0, 0.0),
+    "folded": (0.0, 35.0, 0.0),
+    "folded beside": (0.0, 40.0, 0.1),
+    "folded aside": (0.0, 35.0, 0.0),
+}
+"""Bend, fold and crease of each sheet: flat, around a pipe, folded along the nose or a little beside it."""
+_ANGLES = {"head": 28.0, "folded": 32.0, "folded beside": 32.0, "folded aside": 32.0}
+_AWAY = {"aside": 20, "folded aside": 12}
 _SIZE, _EYES = (240, 320), 0.14  # small frames: the face has as many pixels as at a door, the room has fewer
 
 
@@ -84,7 +95,7 @@ class Cast:
         self._seed = seed
 
     def clip(self, who: int, kind: str, step: str) -> list[Shot]:
-        """Person `who` (0 or 1), as a `head`, a `sheet`, a `bent` sheet or one `aside`, doing a step or `rest`."""
+        """Person `who` (0 or 1), as a `head` or one of _SHEETS, doing a step or `rest`."""
         key = (who, kind, step)
         if key not in self._clips:
             seed = self._seed + len(self._clips)
@@ -106,16 +117,18 @@ class Cast:
         stage = self._stages[who]
         if kind == "head":
             return stage.head
-        return partial(stage.sheet, bend=0.84 if kind in ("bent", "aside") else 0.0)
+        bend, fold, crease = _SHEETS[kind]
+        return partial(stage.sheet, bend=bend, fold=fold, crease=crease)
 
 
 def _path(kind: str, step: str) -> list[Pose]:
     """The poses of a clip: a head turns by 28 degrees, a sheet by more, to make up for what it lacks."""
     if step == "rest":
         return [Pose()] * 12
-    poses = movement((step,), fps=FPS, angle=28 if kind == "head" else 45, rest=0.0, closer=1.45)
-    if kind != "aside" or step == "closer":
+    poses = movement((step,), fps=FPS, angle=_ANGLES.get(kind, 45), rest=0.0, closer=1.45)
+    if kind not in _AWAY or step == "closer":
         return poses
-    # Held aslant at the front already, to the other side, so that it turns twice as far.
-    away = {turn: Pose(20 * x, 20 * y) for turn, (x, y) in zip(TURNS, ((-1, 0), (1, 0), (0, 1), (0, -1)), strict=True)}
+    # Held aslant at the front already, to the other side, so that it turns further.
+    by = _AWAY[kind]
+    away = {turn: Pose(by * x, by * y) for turn, (x, y) in zip(TURNS, ((-1, 0), (1, 0), (0, 1), (0, -1)), strict=True)}
     return [Pose(pose.yaw + away[step].yaw, pose.pitch + away[step].pitch, pose.scale) for pose in poses]

@@ -13,8 +13,8 @@ STEPS = ("left", "right", "up", "down", "closer")
 the camera sees them; whether the preview on the screen is a mirror image makes no difference to what is meant."""
 
 TURNS = ("left", "right", "up", "down")
-"""The steps that show depth. A photo can come closer, but it has no depth, unless it is folded along
-the nose: a challenge needs at least one turn."""
+"""The steps that show depth. A photo can come closer, but it has no depth, and one that is folded along the nose has
+it above and below, too: a challenge needs at least one turn."""
 
 FRONT = "front"
 """The prompt between two steps, and after the last: look at the camera again."""

@@ -215,7 +215,8 @@ def _relief(nose: NDArray[np.float64]) -> _Grid:
     v, u = np.mgrid[-_REACH : _REACH : 1 / _FINE, -_REACH : _REACH : 1 / _FINE]
     egg = _BULGE * np.exp(-0.55 * u**2 - ((v + 0.2) / 1.8) ** 4)
     below = v - nose[1]
-    long = np.where(below > 0, 0.2, 0.4)  # the bridge is long, the tip's underside short
+    # The tip's underside is short; the bridge falls so that it moves with the tip as a real one does, when tracked.
+    long = np.where(below > 0, 0.2, 0.28)
     bump = _NOSE * np.exp(-((u - nose[0]) ** 2) / (2 * 0.17**2) - below**2 / (2 * long**2))
     return np.asarray(egg + bump - _BULGE, np.float32)
 

@@ -7,7 +7,8 @@ Every try draws a challenge, the moments, the frame rate and the light anew, and
 passive net, on frames that the real networks have seen (`actors`). So the figures say what the rules keep out, and
 nothing of how convincing a print or a screen is: that is measured on pictures (`evaluate`).
 
-Not among the scripts, as nothing here stops it: a puppet that follows the prompts, a mask in three dimensions.
+Not among the scripts, as nothing here stops it: a puppet that follows the prompts, a mask in three dimensions, and a
+print out of which a nose has been folded.
 """
 
 from __future__ import annotations
@@ -207,11 +208,23 @@ def _bent_sheet(t: _Try) -> None:
 
 
 def _bent_from_aside(t: _Try) -> None:
+    _from_aside(t, "aside")
+
+
+def _from_aside(t: _Try, kind: str) -> None:
     for step in t.asked:
-        clip = t.actors.clip(0, "aside", step)
+        clip = t.actors.clip(0, kind, step)
         t.show(t.draw.choice(clip[-2:]) for _ in range(6))
         t.show(clip)
         t.show(t.draw.choice(clip[-2:]) for _ in range(6))
+
+
+def _folded(t: _Try) -> None:
+    t.act(t.asked, who=t.draw.randint(0, 1), kind=t.draw.choice(["folded", "folded beside"]))
+
+
+def _folded_from_aside(t: _Try) -> None:
+    _from_aside(t, "folded aside")
 
 
 def _only_closer(t: _Try) -> None:
@@ -236,6 +249,8 @@ SCRIPTS: dict[str, Callable[[_Try], None]] = {
     "flat sheet turned": _flat_sheet,
     "bent sheet turned": _bent_sheet,
     "bent sheet turned from aside": _bent_from_aside,
+    "folded print turned": _folded,
+    "folded print turned from aside": _folded_from_aside,
     "photo moved closer": _only_closer,
 }
 """The attacks by name."""

@@ -9,7 +9,8 @@ A session says codes; what a person is told is written elsewhere.
 What it does not stop: a moving picture of the person that follows the prompts (a face swapped or animated by a
 computer), on a good screen or fed in place of the camera: its head is as solid as the one that was filmed. Only a
 camera that signs its pictures closes the second. A film of earlier turns passes where it happens to have the right ones
-in the right order: one in twenty for two steps, one in eighty for three. Nor a mask in three dimensions.
+in the right order: one in twenty for two steps, one in eighty for three. Nor a mask in three dimensions, be it of paper
+with a nose folded out of it.
 """
 
 from __future__ import annotations
@@ -241,7 +242,7 @@ class LivenessSession:
             return self._pass_over("expression")
         self._frames += 1
         self._judged_at = taken
-        if self._hold("flat", motion.flat):
+        if self._hold("flat", motion.flat) or self._folded(motion):
             return self._refuse("flat")
         step = self.steps[self._done]
         if self._hold("wrong_direction", any(motion.turned(turn) for turn in TURNS if turn != step)):
@@ -260,9 +261,20 @@ class LivenessSession:
             reached = motion.scale >= CLOSER * self._scale and motion.parallax < TURNED
         if reached and taken - self._asked_at < REACTION:
             return self._refuse("early")
-        if self._hold(step, reached):
+        if self._hold(step, reached) and (step not in TURNS or self._held.get("nosed", 0) >= HELD):
             self._back, self._held = True, {}
         return None
+
+    def _folded(self, motion: Motion) -> bool:
+        """Whether it is a sheet folded along the nose, by the frames that show it, each against the one before.
+
+        A frame that does not show it neither refuses, nor counts as one of a nose that stands out, which every turn
+        needs. Else it would be enough to paint over what gives a fold away.
+        """
+        if motion.nosed or motion.folded:
+            self._hold("nosed", motion.nosed)
+            return self._hold("folded", motion.folded)
+        return False
 
     def _watch(self, step: str, motion: Motion) -> None:
         """Two things that spoil a turn until the face is back where it was.

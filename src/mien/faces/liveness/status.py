@@ -24,9 +24,9 @@ REFUSALS = (
 )  # fmt: skip
 """Codes that end a session. `late`: the time was up. `order`, `duplicate`, `clock`, `gap`, `flood`: the frames are not
 those of a camera now, or the face was out of sight. `several_faces`: not exactly one. `another_face`: the encoding is
-another person's. `flat`: turned like a sheet, not like a head. `wrong_direction`: another turn than the one asked for.
-`early`: it had turned before anybody can have read the prompt. `attack`: the net is sure of a picture of a face.
-`not_live`: most of the net's votes. `error`: something failed."""
+another person's. `flat`: turned like a sheet, flat or folded, not like a head. `wrong_direction`: another turn than
+the one asked for. `early`: it had turned before anybody can have read the prompt. `attack`: the net is sure of a
+picture of a face. `not_live`: most of the net's votes. `error`: something failed."""
 
 
 @dataclass(frozen=True, eq=False)
