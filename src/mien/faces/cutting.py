@@ -20,6 +20,7 @@ from mien.errors import FaceError, ImageError, OptionError, OutputError
 from mien.faces.align import align
 from mien.faces.evaluate import SeesFaces, nearest_centre
 from mien.faces.protocols import read_people
+from mien.faces.records import Image
 from mien.weights import RECORDS, TEMPLATE
 
 
@@ -70,32 +71,42 @@ def cut_folder(
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputError(f"Expected a new folder for the faces, but “{out}” exists already; choose another name.")
-    template = template_of(size)
     total, done, cut = sum(map(len, people.values())), 0, 0
     without, unreadable, whose = list[Path](), list[Path](), set[str]()
     for person, photos in people.items():
         for photo, name in zip(photos, _names(photos), strict=True):
             try:
-                image = images.load(photo).pixels
-                face = nearest_centre(detector.detect(image), image)
-                crop = align(image, face.landmarks, template=template, size=(size, size))
+                face = _face(images.load(photo).pixels, detector, size=size)
             except ImageError:
                 unreadable.append(photo)
-            except (FaceError, ValueError):  # none was found, or what was found is no face
-                without.append(photo)
             else:
-                (target / person).mkdir(parents=True, exist_ok=True)
-                images.save(target / person / name, crop)
-                whose.add(person)
-                cut += 1
+                if face is None:
+                    without.append(photo)
+                else:
+                    (target / person).mkdir(parents=True, exist_ok=True)
+                    images.save(target / person / name, face)
+                    whose.add(person)
+                    cut += 1
             done += 1
             if progress:
                 progress(done, total)
     if not cut:
         raise FaceError(f"Expected photos with a face in “{folder}”, but none was found in {total}.")
-    text = json.dumps({"size": [size, size], "template": [[round(v, 4) for v in point] for point in template]})
+    points = [[round(value, 4) for value in point] for point in template_of(size)]
+    text = json.dumps({"size": [size, size], "template": points})
     images.write_whole(target / TEMPLATE, lambda file: file.write(text.encode()))
     return Cut(len(whose), cut, tuple(without), tuple(unreadable))
+
+
+def _face(image: Image, detector: SeesFaces, *, size: int) -> Image | None:
+    """The face nearest the centre upon the template; None where there is none, or what was found can be no face's."""
+    faces = detector.detect(image)
+    if not faces:
+        return None
+    try:
+        return align(image, nearest_centre(faces, image).landmarks, template=template_of(size), size=(size, size))
+    except FaceError:
+        return None
 
 
 def _names(photos: Sequence[Path]) -> list[str]:
