@@ -284,14 +284,22 @@ def read_record(path: Path, *, also: Sequence[str] = ()) -> Weights:
 def read_template(folder: Path, size: tuple[int, int]) -> tuple[tuple[float, float], ...] | None:
     """Where five landmarks lie in faces that `mien faces cut` put into a folder; None where it did not.
 
-    size: height and width in pixels that the faces are resized to. Raises WeightsError where its file is no template.
+    size: height and width in pixels that the faces are resized to. Raises WeightsError where its file is no template,
+    or where that would squash them: faces are laid upon a template by a similarity, which cannot.
     """
     path = folder / TEMPLATE
     if not path.is_file():
         return None
     fields = {name: (_REQUIRED, *_RECORD_FIELDS[name][1:]) for name in ("size", "template")}
+    fields["of"] = (None, "the folder of the photos", str)
     given = _fields(_json(path), fields, where=f"the template {path}")
     down, across = size[0] / given["size"][0], size[1] / given["size"][1]
+    if abs(down / across - 1) > 0.02:
+        height, width = given["size"]
+        raise WeightsError(
+            f"Expected faces of {height} × {width} to keep their proportions, but they are to become "
+            f"{size[0]} × {size[1]}; give --size {size[0]}, or leave it out."
+        )
     # A pixel's number is its centre, so that what scales is x + 1/2.
     return tuple(((x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5) for x, y in given["template"])
 

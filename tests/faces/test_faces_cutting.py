@@ -1,6 +1,7 @@
 """Faces cut out for training: where they come to lie, what is left out, and that an encoder of them can be used."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from skimage import data
 from mien import images
 from mien.cli.main import cli
 from mien.errors import FaceError, OptionError, OutputError, WeightsError
-from mien.faces.cutting import cut_folder, template_of
+from mien.faces.cutting import _names, cut_folder, template_of
 from mien.faces.detect import Detector
 from mien.faces.encode import load_encoder
 from mien.weights import RECORDS, read_template
@@ -65,6 +66,8 @@ def test_the_template_is_told_at_the_size_that_is_learnt_from(people, detector, 
     cut_folder(people, tmp_path / "cut", detector=detector, size=96)
     np.testing.assert_allclose(read_template(tmp_path / "cut", (48, 48)), template_of(48), atol=1e-3)
     assert read_template(people, (48, 48)) is None
+    with pytest.raises(WeightsError, match="--size 48"):  # a similarity cannot squash a face
+        read_template(tmp_path / "cut", (48, 32))
     (tmp_path / "cut" / "template.json").write_text(json.dumps({"size": [96, 96]}))
     with pytest.raises(WeightsError, match='"template"'):
         read_template(tmp_path / "cut", (48, 48))
@@ -88,6 +91,29 @@ def test_what_shows_no_face_is_left_out_and_said(people, detector, tmp_path):
     assert sorted(p.name for p in (tmp_path / "cut" / "a").iterdir()) == ["1.jpg.png", "1.png.png"]
 
 
+def test_no_two_photos_become_one_file():
+    names = _names([Path(name) for name in ("x.jpeg", "x.jpg", "x.jpg.png", "IMG.JPG", "img.png", "alone.jpg")])
+    assert names == ["x.jpeg.png", "x.jpg.png", "x.jpg-2.png", "IMG.JPG.png", "img.png.png", "alone.png"]
+
+
+def test_an_interrupted_call_is_gone_on_with_and_another_folders_is_not(people, detector, tmp_path):
+    def stop(done, of):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_folder(people, tmp_path / "cut", detector=detector, progress=stop)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut").rglob("*.png")}
+    assert len(kept) == 3
+    assert cut_folder(people, tmp_path / "cut", detector=detector).photos == 8
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    with pytest.raises(OutputError, match="exists already"):
+        cut_folder(people, tmp_path / "cut", detector=detector, size=64)
+    shutil.copytree(people, tmp_path / "others")
+    with pytest.raises(OutputError, match="exists already"):
+        cut_folder(tmp_path / "others", tmp_path / "cut", detector=detector)
+
+
 def test_what_cannot_be_cut_is_refused_before_anything_is_written(people, detector, tmp_path):
     with pytest.raises(OutputError, match="new folder"):
         cut_folder(people, people, detector=detector)
@@ -105,11 +131,15 @@ def test_what_cannot_be_cut_is_refused_before_anything_is_written(people, detect
 def test_an_encoder_trained_on_cut_faces_works_with_mien_faces(people, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = CliRunner()
-    cut = run.invoke(cli, ["faces", "cut", str(people), "-o", "cut", "--size", "48"])
+    cut = run.invoke(cli, ["faces", "cut", str(people), "-o", "cut (2) & more", "--size", "48"])
     assert cut.exit_code == 0, cut.output
     assert "8 faces of 4 people" in cut.output
-    train = ["train", "--data", "cut", "-o", "trained", "--steps", "2", "--identities", "2", "--items", "2"]
-    trained = run.invoke(cli, [*train, "--widths", "4,8", "--size", "32x32", "--no-plain", "--quiet"])
+    train = ["train", "--data", "cut (2) & more", "-o", "trained", "--steps", "2", "--identities", "2", "--items", "2"]
+    small = ["--widths", "4,8", "--no-plain", "--quiet"]
+    squashed = run.invoke(cli, [*train, *small, "--size", "32x24"])
+    assert "keep their proportions" in str(squashed.exception)
+    assert not Path("trained").exists()
+    trained = run.invoke(cli, [*train, *small, "--size", "32x32"])
     assert trained.exit_code == 0, trained.output
     encoder = load_encoder(Path("trained/encoder/encoder.json"))
     np.testing.assert_allclose(encoder.weights.template, template_of(32), atol=1e-3)

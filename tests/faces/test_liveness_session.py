@@ -168,6 +168,18 @@ def test_a_turn_without_a_nose_to_be_seen_does_not_count(hidden, prompt):
     points[hidden] = np.nan
     door = Door().front().turn(*LEFT[:5], 25, 25, points=points)
     assert (door.status.phase, door.status.prompt) == ("challenge", prompt)
+    if prompt == "left":
+        assert door.status.reason == "covered"  # they are told, instead of turning in vain
+
+
+def test_a_nose_seen_in_another_turn_does_not_count_for_this_one():
+    hidden = HEAD.copy()
+    hidden[5:] = np.nan
+    door = Door().front()
+    for _ in range(2):  # one frame at a time, so that the wrong direction never holds
+        door.turn(-8, -16, -8, 0)
+    door.turn(*LEFT[:5], 25, 25, points=hidden)
+    assert (door.status.phase, door.status.prompt) == ("challenge", "left")
 
 
 def test_frames_without_a_midline_between_do_not_hide_a_fold():

@@ -12,10 +12,10 @@ from mien.cli.faces_measure import _bar
 @click.option("-o", "--out", required=True, metavar="DIR", help="a new folder")
 @click.option("--size", type=click.IntRange(16, 512), default=112, help="side of the cuts, in pixels [112]")
 def cut(folder: str, out: str, size: int) -> None:
-    """Cut one face out of every photo of DIR, which holds one folder for each person.
+    """Cut one face out of every photo of DIR, which holds one folder for each person: for training, four or more.
 
     Every face is laid upon the same template, as `mien faces` lays those that it asks an encoder about; an encoder that
-    `mien train --data` makes of them works with `mien faces … --encoder`.
+    `mien train --data` makes of them works with `mien faces … --encoder`. Interrupted, the same command goes on.
     """
     from mien.faces.cutting import cut_folder
     from mien.faces.detect import Detector

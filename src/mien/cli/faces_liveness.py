@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -90,9 +91,9 @@ def evaluate_liveness(
             raise OptionError("Expected pictures to judge by (DIR) for a score sheet; got none beside -o.")
         _tell_scripts(_run_scripts(scripts), as_json=as_json)
         return
-    target = _new_folder(out, force=force)
     shown = read_shown(folder, part=part)
     net = _network(model)
+    target = _new_folder(out, force=force)
     tried = _run_scripts(scripts) if scripts else []
     looks = _look(shown, net, moves=moves)
     result = evaluate(looks, net.threshold if threshold is None else threshold)
@@ -140,11 +141,13 @@ def liveness_model(
     if (Path(out) / "liveness.json").exists() and not force:
         raise OutputError(f"Expected a new folder, but “{out}” holds a network already; overwrite it with --force.")
     how = {"scale": scale, "threshold": 0.5}
-    record = to_network(checkpoint, out, about=about, liveness=how)
-    looks = _look(read_shown(folder, part="choose"), _network(str(record)), moves=False)
+    shown = read_shown(folder, part="choose")
+    # Until it has its threshold, the network is nobody's to use.
+    with tempfile.TemporaryDirectory() as beside:
+        looks = _look(shown, _network(str(to_network(checkpoint, beside, about=about, liveness=how))), moves=False)
     threshold = min(0.9999, round(choose_threshold(looks, apcer=apcer) + 5e-5, 4))
     deny = max(1e-4, round(min(choose_denial(looks), threshold), 4))
-    to_network(checkpoint, out, about=about, liveness={**how, "threshold": threshold, "deny": deny})
+    record = to_network(checkpoint, out, about=about, liveness={**how, "threshold": threshold, "deny": deny})
     found = evaluate(looks, threshold)
     click.echo(
         f"live from {threshold:.4f} on: on the people it was chosen on, the worst APCER is {percent(found.worst.rate)} "

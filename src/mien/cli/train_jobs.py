@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def made(job: Job) -> RecipeData:
             from mien.training.data import check_examples
 
             check_examples(data, pairs=job.options.encodes)
-        found = own_recipe(data, job.options, name=Path(str(job.data)).resolve().stem.replace(" ", "-") or "own")
+        found = own_recipe(data, job.options, name=_name(Path(str(job.data))))
     check_task(found, job.options)
     for split in found.protocol.splits[:1]:
         check_data(found.dataset, split, job.options)
@@ -75,6 +76,7 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
     """Train, judge, export and report; None where it was interrupted."""
     check_log(job.options.log)
     data = made(job)
+    template = _template(job, data)
     leads = current().leads
     if leads and not resume:
         _begin(job, out)
@@ -97,7 +99,7 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
             resume=resume,
             told=told,
             augmentation=None if chosen is None else chosen.augmentation,
-            template=_template(job, data),
+            template=template,
             plain=plain,
         )
     if done is None:
@@ -109,13 +111,23 @@ def run(job: Job, out: Path, *, resume: bool, quiet: bool, plain: bool) -> Done 
     return Done(report, to_dict(done, exported), summary(done), [*done.notes, *exported.notes])
 
 
+def _name(path: Path) -> str:
+    """What an encoder of these data is called: their name, in the characters that a record's name may have."""
+    return re.sub(r"[^\w.-]+", "-", path.resolve().stem).strip(".-")[:48] or "own"
+
+
 def _template(job: Job, data: RecipeData) -> tuple[tuple[float, float], ...] | None:
     """Where the landmarks of faces lie: as `mien faces cut` wrote beside the data, or else as the recipe says."""
-    if job.data is not None and data.dataset.kind == "image":
-        shape = data.dataset.shape or data.dataset[0].shape[1:]
-        if found := read_template(Path(job.data), (shape[0], shape[1])):
+    if data.dataset.kind != "image":
+        return None
+    shape = data.dataset.shape or data.dataset[0].shape[1:]
+    size = (shape[0], shape[1])
+    # CUT/PERSON/PHOTO.png, however it was named: by its folder, in a table, or as a recipe's own place.
+    for folder in Path(data.dataset.examples[0].source).parents[:2]:
+        if found := read_template(folder, size):
             return found
-    return None if job.recipe is None else recipe(job.recipe).template
+    chosen = None if job.recipe is None else recipe(job.recipe)
+    return chosen.template if chosen is not None and chosen.size == size else None
 
 
 def description(job: Job) -> str:

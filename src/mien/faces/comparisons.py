@@ -246,7 +246,7 @@ def rates_by_group(
         total = int((n.sum() ** 2 - (n**2).sum()) // 2)
         matches = int(np.count_nonzero(inside))
         fmr_interval = fnmr_interval = None
-        if total:
+        if total and len(n) > 2:  # two people drawn again are the same pair, or no pair
             low, high = metrics.bootstrap_fmr(
                 compared.impostor[inside],
                 number[compared.left[inside]],

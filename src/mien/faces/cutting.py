@@ -58,44 +58,58 @@ def cut_folder(
     """Cut one face out of every photo of a folder of people, the one nearest the centre, as OUT/PERSON/PHOTO.png.
 
     Every cut is `size` × `size` pixels RGB with the face upon `template_of(size)`, which OUT/template.json tells
-    `mien train`. `progress` is called with the photos done and those in all.
+    `mien train`, which needs four people or more. What an interrupted call has cut already stays, and is not cut again.
+    `progress` is called with the photos done and those in all.
 
     Raises:
         OptionError: `folder` does not hold the photos of two people, or `size` is not from 16 to 512.
-        OutputError: `out` exists and is not an empty folder.
+        OutputError: `out` exists and is neither empty nor an interrupted call's.
         FaceError: no photo has a face that was found.
     """
     if not 16 <= size <= 512:
         raise OptionError(f"Expected a size of 16 to 512 pixels, got {size}; 112 is usual.")
     people = read_people(folder)
     target = Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(f"Expected a new folder for the faces, but “{out}” exists already; choose another name.")
+    points = [[round(value, 4) for value in point] for point in template_of(size)]
+    told = {"size": [size, size], "template": points, "of": str(Path(folder).resolve())}
+    _begin(target, json.dumps(told, ensure_ascii=False).encode())
     total, done, cut = sum(map(len, people.values())), 0, 0
     without, unreadable, whose = list[Path](), list[Path](), set[str]()
     for person, photos in people.items():
         for photo, name in zip(photos, _names(photos), strict=True):
+            done += 1
             try:
-                face = _face(images.load(photo).pixels, detector, size=size)
+                there = (target / person / name).is_file()
+                face = None if there else _face(images.load(photo).pixels, detector, size=size)
             except ImageError:
                 unreadable.append(photo)
             else:
-                if face is None:
-                    without.append(photo)
-                else:
+                if face is not None:
                     (target / person).mkdir(parents=True, exist_ok=True)
                     images.save(target / person / name, face)
+                if face is not None or there:
                     whose.add(person)
                     cut += 1
-            done += 1
+                else:
+                    without.append(photo)
             if progress:
                 progress(done, total)
     if not cut:
+        (target / TEMPLATE).unlink()
+        target.rmdir()
         raise FaceError(f"Expected photos with a face in “{folder}”, but none was found in {total}.")
-    points = [[round(value, 4) for value in point] for point in template_of(size)]
-    text = json.dumps({"size": [size, size], "template": points})
-    images.write_whole(target / TEMPLATE, lambda file: file.write(text.encode()))
     return Cut(len(whose), cut, tuple(without), tuple(unreadable))
+
+
+def _begin(target: Path, template: bytes) -> None:
+    """Write the template into a new folder; one with the same, of the same photos, is gone on with."""
+    path = target / TEMPLATE
+    if path.is_file() and path.read_bytes() == template:
+        return
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputError(f"Expected a new folder for the faces, but “{target}” exists already; choose another name.")
+    target.mkdir(parents=True, exist_ok=True)
+    images.write_whole(path, lambda file: file.write(template))
 
 
 def _face(image: Image, detector: SeesFaces, *, size: int) -> Image | None:
@@ -110,6 +124,13 @@ def _face(image: Image, detector: SeesFaces, *, size: int) -> Image | None:
 
 
 def _names(photos: Sequence[Path]) -> list[str]:
-    """A PNG's name for each photo: its own, with the ending kept where two would become one."""
-    stems = [photo.stem for photo in photos]
-    return [f"{photo.stem if stems.count(photo.stem) == 1 else photo.name}.png" for photo in photos]
+    """A PNG's name for each photo: its own, with its ending and a number where two would become one."""
+    names: list[str] = []
+    stems = [photo.stem.casefold() for photo in photos]
+    for photo, stem in zip(photos, stems, strict=True):
+        base, number = photo.stem if stems.count(stem) == 1 else photo.name, 1
+        name = f"{base}.png"
+        while name.casefold() in (known.casefold() for known in names):
+            name, number = f"{base}-{number + 1}.png", number + 1
+        names.append(name)
+    return names

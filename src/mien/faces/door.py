@@ -58,6 +58,7 @@ HINTS = {
     "too_fast": "More slowly, please",
     "lost": "Look straight ahead, please",
     "expression": "With a calm face, please",
+    "covered": "Please uncover your face; take off your glasses",
 }
 """What is said where a frame cannot be used; for anything else, `LOOK` or the prompt."""
 

@@ -174,7 +174,9 @@ def _judged_note(done: Study) -> str:
     else:
         text = f"Mean ± standard deviation of {seeds} seeds. "
     report = done.judged[0].reports[0] if done.judged and done.judged[0].reports else None
-    if isinstance(report, Verification):
+    if isinstance(report, Verification) and report.people <= 2:
+        text += "Two identities drawn again are the same two: the EER has no interval. Hold back more people."
+    elif isinstance(report, Verification):
         low, high = (100 * end for end in report.interval)
         text += (
             f"Seed {done.judged[0].seed}: the EER’s 95 % interval is {low:.1f} to {high:.1f} %, a bootstrap over the "

@@ -148,7 +148,7 @@ def _rates(result: LivenessResult) -> Figure:
         axes.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
         note(axes, percent(rate.rate), (100 * high, place), va="center")
     names = [f"{rate.name} ({'BPCER' if rate is result.bpcer else 'APCER'})" for rate in reversed(rates)]
-    axes.set_yticks(range(len(rates)), names, color=INK)
+    axes.set_yticks(range(len(rates)), names, color=INK, parse_math=False)
     axes.grid(visible=False, axis="y")
     most = max((rate.interval[1] for rate in rates if rate.responses), default=1.0)
     axes.set(

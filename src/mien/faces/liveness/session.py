@@ -261,18 +261,22 @@ class LivenessSession:
             reached = motion.scale >= CLOSER * self._scale and motion.parallax < TURNED
         if reached and taken - self._asked_at < REACTION:
             return self._refuse("early")
-        if self._hold(step, reached) and (step not in TURNS or self._held.get("nosed", 0) >= HELD):
-            self._back, self._held = True, {}
+        if self._hold(step, reached):
+            if step in TURNS and self._held.get("nosed", 0) < HELD:
+                self._reason = "covered"
+            else:
+                self._back, self._held = True, {}
         return None
 
     def _folded(self, motion: Motion) -> bool:
         """Whether it is a sheet folded along the nose, by the frames that show it, each against the one before.
 
         A frame that does not show it neither refuses, nor counts as one of a nose that stands out, which every turn
-        needs. Else it would be enough to paint over what gives a fold away.
+        needs, in its own direction. Else it would be enough to paint over what gives a fold away.
         """
         if motion.nosed or motion.folded:
-            self._hold("nosed", motion.nosed)
+            step = self.steps[self._done]
+            self._hold("nosed", motion.nosed and step in TURNS and motion.turned(step))
             return self._hold("folded", motion.folded)
         return False
 

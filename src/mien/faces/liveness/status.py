@@ -14,9 +14,10 @@ Phase = Literal["looking", "challenge", "live", "refused"]
 
 HINTS = (
     "no_face", "several_faces", "too_small", "cut_off", "too_dark", "too_bright", "blurred", "turned", "too_far",
-    "too_fast", "lost", "expression",
+    "too_fast", "lost", "expression", "covered",
 )  # fmt: skip
-"""Codes that come with a frame that does not count; the session goes on."""
+"""Codes that come with a frame that does not count; the session goes on. `covered`: it has turned, but neither lip nor
+bridge of the nose can be followed, so that nothing tells whether the nose stands out."""
 
 REFUSALS = (
     "late", "order", "duplicate", "clock", "gap", "flood", "several_faces", "another_face", "flat", "wrong_direction",

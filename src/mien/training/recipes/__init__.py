@@ -32,7 +32,9 @@ class Recipe:
     changes: Mapping[str, Any] = field(default_factory=dict)
     """The `Augmentation`'s fields, where the usual one of the data's kind does not suit."""
     template: tuple[tuple[float, float], ...] | None = None
-    """Faces: where eyes, nose and corners of the mouth lie on average, as x, y in pixels."""
+    """Faces: where eyes, nose and corners of the mouth lie on average, as x, y in pixels of `size`."""
+    size: tuple[int, int] | None = None
+    """Height and width of the pictures that the template is for."""
 
     def load(self, folder: str | Path | None = None) -> RecipeData:
         """The data, from `folder`, from where they are found, or a stand-in."""
@@ -69,6 +71,7 @@ RECIPES = {
             ),
             # Measured with YuNet on every third photo of ORL; the photos differ from it by 4 to 9 pixels.
             template=((28.0, 51.8), (60.9, 52.2), (44.0, 70.9), (30.2, 85.1), (58.2, 85.5)),
+            size=(112, 92),
         ),
         Recipe(
             "omniglot",

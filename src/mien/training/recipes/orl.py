@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.errors import DataError
 from mien.training.data import Dataset, in_memory
 from mien.training.reading import Reading, from_folder
 from mien.training.recipes import standins
@@ -34,11 +35,25 @@ def load(folder: str | Path | None = None, *, size: tuple[int, int] | None = Non
         data = standins.faces(size=size or (112, 92), seed=seed)
     else:
         data = in_memory(from_folder(found, how=Reading(size=size, grey=True)))
-    return RecipeData("faces", data, _protocol(data), (_STAND_IN if found is None else _ORL,), found is None)
+    return RecipeData("faces", data, _protocol(data), (_STAND_IN if found is None else _told(data),), found is None)
+
+
+def _told(data: Dataset) -> str:
+    """What the photos are, as far as their numbers can tell."""
+    height, width = data[0].shape[1:]
+    if (len(data.classes), len(data)) == (40, 400):
+        return _ORL if (height, width) == (112, 92) else f"{_ORL} Here as {width} × {height} pixels."
+    return f"{len(data)} photos of {len(data.classes)} people, {width} × {height} pixels, grey."
 
 
 def _protocol(data: Dataset) -> Protocol:
     people = np.array(data.classes)
+    fewest = _UNSEEN + _VALIDATING + 2
+    if len(people) < fewest:
+        raise DataError(
+            f"Expected at least {fewest} people, {_UNSEEN} of them never seen and {_VALIDATING} to stop the training "
+            f"on, but there are {len(people)}; add people, or train without the recipe: mien train --data FOLDER."
+        )
     blocks = [people[i : i + _UNSEEN] for i in range(0, len(people) - _UNSEEN + 1, _UNSEEN)]
     splits = []
     for i in reversed(range(len(blocks))):
