@@ -39,7 +39,7 @@ def check_outputs(out: Path, *, bits: int, force: bool, evolution: bool, log: st
 def check_style(style: str) -> None:
     """Refuse a wrong style before anything is written; a pattern is not drawn for it."""
     if style.startswith("@"):
-        from mien.style import patterns  # here, because what draws them takes half a second to load
+        from mien.style import patterns  # here, because what draws them takes a quarter of a second to load
 
         patterns.describe(style)
     else:

@@ -14,8 +14,8 @@ from mien.training.recipes.ecg import RR
 from mien.training.splits import RecipeData, Split
 
 _COMPONENTS = 100
-# PCA of more rows takes longer and finds the same directions.
 _ACROSS = 4000  # runs of one query: known to 0.4 %, where 400 know it to 1.3 %
+# PCA of more rows takes longer and finds the same directions.
 _ROWS = 3000
 
 
